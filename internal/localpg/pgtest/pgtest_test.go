@@ -1,0 +1,54 @@
+package pgtest
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+func TestNewGivesEachTestItsOwnCloneOfOneTemplate(t *testing.T) {
+	t.Parallel()
+	var migrations atomic.Int32
+	migrate := func(ctx context.Context, pool *pgxpool.Pool) error {
+		migrations.Add(1)
+		_, err := pool.Exec(ctx, "create table arms (n int)")
+		return err
+	}
+	// The subtests run at the same time; the group ends when all have.
+	t.Run("clones", func(t *testing.T) {
+		for _, name := range []string{"one", "two", "three", "four"} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				pool := New(t, migrate, "arms")
+				var before int
+				if err := pool.QueryRow(t.Context(), "select count(*) from arms").Scan(&before); err != nil {
+					t.Fatal(err)
+				}
+				if before != 0 {
+					t.Errorf("a fresh database holds %d rows of another test", before)
+				}
+				if _, err := pool.Exec(t.Context(), "insert into arms values (8)"); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	})
+	if got := migrations.Load(); got != 1 {
+		t.Errorf("migrated %d times, want once", got)
+	}
+}
+
+func TestNewGivesAnOrdinaryRole(t *testing.T) {
+	t.Parallel()
+	nothing := func(context.Context, *pgxpool.Pool) error { return nil }
+	pool := New(t, nothing, "empty")
+	var superuser string
+	if err := pool.QueryRow(t.Context(), "show is_superuser").Scan(&superuser); err != nil {
+		t.Fatal(err)
+	}
+	if superuser != "off" {
+		t.Error("tests run as a superuser, which hides missing rights")
+	}
+}

@@ -1,0 +1,110 @@
+//go:build unix
+
+package localpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// guard starts the postmaster together with a watcher that ends it when the
+// owning process is gone. The shell becomes the postmaster (exec keeps the
+// process id), so there is no moment in which one runs without the other.
+//
+// The watcher reads descriptor 3, a pipe that only the owner can write: a line
+// means that the postmaster has ended, end of file means that the owner has. It
+// is nobody's child, because a postmaster takes the death of an unknown child
+// for a crash of its own. Unlike Linux's parent-death signal this works on
+// every Unix, does not depend on which thread started the process, and can
+// remove a temporary server's files afterwards.
+//
+// Arguments: the signal for the postmaster, two directories to remove after its
+// end ("" = none), and the postmaster's command line.
+const guard = `
+signal=$1 root=$2 scratch=$3
+shift 3
+( (
+	if read -r line <&3; then exit 0; fi
+	kill -s "$signal" $$
+	tries=0
+	while [ $tries -lt 300 ] && kill -s 0 $$; do
+		sleep 0.1 || sleep 1
+		tries=$((tries + 1))
+	done
+	rm -rf -- "$root" "$scratch"
+) </dev/null >/dev/null 2>&1 & )
+exec 3<&-
+exec "$@"
+`
+
+// postmaster is the running server process.
+type postmaster struct {
+	process *os.Process
+	logFile string
+	done    chan struct{} // closed when the process has ended
+}
+
+// startPostmaster runs the postgres program until its end or the owner's,
+// writing its log to log.
+func startPostmaster(l layout, owner account, log *os.File, command ...string) (*postmaster, error) {
+	heard, owns, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("making a pipe to watch over PostgreSQL: %w", err)
+	}
+	signal, root := "INT", ""
+	if l.temporary {
+		signal, root = "QUIT", l.root
+	}
+	cmd := exec.Command("/bin/sh", append([]string{"-c", guard, "regrow-postgres", signal, root, l.scratch}, command...)...)
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = l.root, environment(), owner.attributes()
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{heard}
+	err = cmd.Start()
+	_ = heard.Close() // the child has its own
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting PostgreSQL: %w", err), owns.Close())
+	}
+
+	p := &postmaster{process: cmd.Process, logFile: l.logFile(), done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		_ = cmd.Wait() // how it ended is in its log
+		_, _ = owns.WriteString("ended\n")
+		_ = owns.Close()
+	}()
+	return p, nil
+}
+
+// stop ends the postmaster and waits for it: in order if its data matters, and
+// harder each time that patience (or the caller's) runs out.
+func (p *postmaster) stop(ctx context.Context, discard bool) error {
+	ways := []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} // fast, immediate, no other left
+	if discard {
+		ways = ways[1:]
+	}
+	for _, way := range ways {
+		if err := p.process.Signal(way); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("sending %s to PostgreSQL, process %d: %w", way, p.process.Pid, err)
+		}
+		if p.endsWithin(ctx, stopTimeout) {
+			return nil
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
+	return fmt.Errorf("PostgreSQL, process %d, does not end; its log: %s", p.process.Pid, p.logFile)
+}
+
+func (p *postmaster) endsWithin(ctx context.Context, patience time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-p.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
