@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"regrow/migrations"
+)
+
+// Migration is one step of the schema, regrow's own or River's.
+type Migration struct {
+	// Name is unique, for instance "00001_runs.sql" or "river 006".
+	Name string
+	// Applied tells whether the database has it.
+	Applied bool
+}
+
+// ErrOldSchema says that the database lacks migrations which this version of
+// regrow needs.
+var ErrOldSchema = errors.New("the database schema is older than this regrow; run \"regrow migrate up\" or start with --migrate")
+
+// Migrate brings the schema up to date, River's tables first, and returns the
+// migrations that it applied. Several processes may call it at once.
+func Migrate(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
+	applied, err := migrateRiver(ctx, pool)
+	if err != nil {
+		return applied, err
+	}
+	provider, done, err := gooseProvider(pool)
+	if err != nil {
+		return applied, err
+	}
+	defer done()
+	results, err := provider.Up(ctx)
+	for _, result := range results {
+		applied = append(applied, Migration{Name: result.Source.Path, Applied: result.Error == nil})
+	}
+	if err != nil {
+		return applied, fmt.Errorf("migrating regrow's tables: %w", err)
+	}
+	return applied, nil
+}
+
+// Migrations lists every migration with whether the database has it.
+func Migrations(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
+	list, err := riverMigrations(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	provider, done, err := gooseProvider(pool)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	states, err := provider.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of regrow's migrations: %w", err)
+	}
+	for _, state := range states {
+		list = append(list, Migration{Name: state.Source.Path, Applied: state.State == goose.StateApplied})
+	}
+	return list, nil
+}
+
+// CheckSchema returns an error wrapping ErrOldSchema that names the missing
+// migrations, or nil when there are none.
+func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
+	list, err := Migrations(ctx, pool)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, m := range list {
+		if !m.Applied {
+			missing = append(missing, m.Name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w (missing: %q)", ErrOldSchema, missing)
+	}
+	return nil
+}
+
+// gooseProvider works over the pool's own connections. Goose takes a session
+// lock while it migrates, so that replicas that start together wait for each
+// other.
+func gooseProvider(pool *pgxpool.Pool) (*goose.Provider, func(), error) {
+	db := stdlib.OpenDBFromPool(pool)
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files, goose.WithVerbose(false))
+	if err != nil {
+		_ = db.Close()
+		return nil, nil, fmt.Errorf("preparing migrations: %w", err)
+	}
+	return provider, func() { _ = db.Close() }, nil
+}
+
+func migrateRiver(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	if err != nil {
+		return nil, fmt.Errorf("preparing River's migrations: %w", err)
+	}
+	result, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	if err != nil {
+		return nil, fmt.Errorf("migrating River's tables: %w", err)
+	}
+	var applied []Migration
+	for _, version := range result.Versions {
+		applied = append(applied, Migration{Name: riverName(version.Version), Applied: true})
+	}
+	return applied, nil
+}
+
+func riverMigrations(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	if err != nil {
+		return nil, fmt.Errorf("preparing River's migrations: %w", err)
+	}
+	existing, err := migrator.ExistingVersions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of River's migrations: %w", err)
+	}
+	var list []Migration
+	for i, version := range migrator.AllVersions() {
+		list = append(list, Migration{Name: riverName(version.Version), Applied: i < len(existing)})
+	}
+	return list, nil
+}
+
+func riverName(version int) string { return fmt.Sprintf("river %03d", version) }

@@ -1,0 +1,52 @@
+-- name: EnsureJob :one
+-- The job of a stage in a round; it is made by the first execution's insertion.
+insert into jobs (run_id, stage, round, state, created_at) values ($1, $2, $3, 'queued', sqlc.arg('now'))
+on conflict (run_id, stage, round) do update set state = jobs.state
+returning *;
+
+-- name: SetJobState :exec
+update jobs set state = $4, finished_at = sqlc.narg('finished_at')
+where run_id = $1 and stage = $2 and round = $3;
+
+-- name: GetJob :one
+select * from jobs where id = $1;
+
+-- name: ListJobs :many
+select jobs.*, runs.pipeline, runs.number as run_number,
+    (select count(*) from attempts where attempts.job_id = jobs.id) as attempts
+from jobs join runs on runs.id = jobs.run_id
+where (sqlc.narg('run_id')::uuid is null or jobs.run_id = sqlc.narg('run_id'))
+  and (sqlc.narg('kind')::text is null or jobs.stage = sqlc.narg('kind'))
+  and (sqlc.narg('state')::text is null or jobs.state = sqlc.narg('state'))
+  and (sqlc.narg('before')::bigint is null or jobs.id < sqlc.narg('before'))
+order by jobs.id desc
+limit sqlc.arg('count');
+
+-- name: LastAttempt :one
+select * from attempts where job_id = $1 order by number desc limit 1;
+
+-- name: CountFailures :one
+-- How often the job has been tried in vain since it last got an answer.
+select count(*) from attempts a where a.job_id = $1 and a.outcome in ('retrying', 'lost')
+  and a.number > coalesce((select max(b.number) from attempts b where b.job_id = $1 and b.outcome = 'waiting'), 0);
+
+-- name: InsertAttempt :one
+insert into attempts (job_id, number, river_job_id, worker, started_at) values ($1, $2, $3, $4, $5)
+returning *;
+
+-- name: ReopenAttempt :exec
+-- Looks again in the row of the last look, which found nothing new.
+update attempts set outcome = 'running', ended_at = null, checks = checks + 1, river_job_id = $2, worker = $3, error = ''
+where id = $1;
+
+-- name: EndAttempt :exec
+update attempts set outcome = sqlc.arg('outcome'), error = sqlc.arg('error'), ended_at = sqlc.arg('now')::timestamptz
+where attempts.job_id = (select j.id from jobs j where j.run_id = sqlc.arg('run_id') and j.stage = sqlc.arg('stage') and j.round = sqlc.arg('round'))
+  and outcome = 'running';
+
+-- name: ListAttempts :many
+select attempts.* from attempts where job_id = $1 order by number;
+
+-- name: ListAttemptsOfRun :many
+select attempts.*, jobs.stage, jobs.round from attempts join jobs on jobs.id = attempts.job_id
+where jobs.run_id = $1 order by attempts.id;

@@ -1,0 +1,18 @@
+-- name: ListStages :many
+select * from stages where run_id = $1 order by position;
+
+-- name: BeginStage :exec
+update stages set status = 'running', started_at = coalesce(started_at, sqlc.arg('now')::timestamptz), ended_at = null
+where run_id = sqlc.arg('run_id') and stage = sqlc.arg('stage');
+
+-- name: SetStage :exec
+update stages set status = $3, reason = $4, ended_at = sqlc.narg('ended_at') where run_id = $1 and stage = $2;
+
+-- name: SaveStageResult :exec
+update stages set result = $3 where run_id = $1 and stage = $2;
+
+-- name: ResetStages :exec
+-- Sets the stages from the given position on back to pending, last one first
+-- in effect: none of them has succeeded before the ones ahead of it.
+update stages set status = 'pending', reason = '', started_at = null, ended_at = null, result = '{}'
+where run_id = $1 and position >= $2;
