@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -27,8 +28,20 @@ type Migration struct {
 var ErrOldSchema = errors.New("the database schema is older than this regrow; run \"regrow migrate up\" or start with --migrate")
 
 // Migrate brings the schema up to date, River's tables first, and returns the
-// migrations that it applied. Several processes may call it at once.
-func Migrate(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
+// migrations that it applied. Several processes may call it at once: they take
+// turns.
+func Migrate(ctx context.Context, pool *pgxpool.Pool) (applied []Migration, err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('migrate', 0))"); err != nil {
+			return fmt.Errorf("waiting for other migrations: %w", err)
+		}
+		applied, err = migrate(ctx, pool)
+		return err
+	})
+	return applied, err
+}
+
+func migrate(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 	applied, err := migrateRiver(ctx, pool)
 	if err != nil {
 		return applied, err
@@ -88,9 +101,7 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// gooseProvider works over the pool's own connections. Goose takes a session
-// lock while it migrates, so that replicas that start together wait for each
-// other.
+// gooseProvider works over the pool's own connections.
 func gooseProvider(pool *pgxpool.Pool) (*goose.Provider, func(), error) {
 	db := stdlib.OpenDBFromPool(pool)
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files, goose.WithVerbose(false))
