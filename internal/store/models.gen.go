@@ -77,7 +77,7 @@ type Run struct {
 	Round             int32
 	Reason            string
 	Remedy            string
-	RetryFrom         *string
+	RetryFrom         *pipeline.Stage
 	SupersededBy      *uuid.UUID
 	JobID             *int64
 	LeaseUntil        *time.Time

@@ -13,40 +13,38 @@ import (
 	"regrow/internal/pipeline"
 )
 
-const advanceDeadline = `-- name: AdvanceDeadline :exec
-update runs set deadline_at = $2 where id = $1
+const advanceRun = `-- name: AdvanceRun :exec
+update runs set status = 'running', stage = $1, job_id = $2::bigint, lease_until = null, next_check_at = null,
+    deadline_at = null, reason = ''
+where id = $3
 `
 
-type AdvanceDeadlineParams struct {
-	ID         uuid.UUID
-	DeadlineAt *time.Time
+type AdvanceRunParams struct {
+	Stage pipeline.Stage
+	JobID int64
+	ID    uuid.UUID
 }
 
-func (q *Queries) AdvanceDeadline(ctx context.Context, arg AdvanceDeadlineParams) error {
-	_, err := q.db.Exec(ctx, advanceDeadline, arg.ID, arg.DeadlineAt)
+// A River job begins the run's next stage, which has a deadline of its own.
+func (q *Queries) AdvanceRun(ctx context.Context, arg AdvanceRunParams) error {
+	_, err := q.db.Exec(ctx, advanceRun, arg.Stage, arg.JobID, arg.ID)
 	return err
 }
 
 const continueRun = `-- name: ContinueRun :exec
-update runs set status = 'running', stage = $2, job_id = $3, lease_until = null, next_check_at = null, reason = $4
-where id = $1
+update runs set status = 'running', job_id = $1::bigint, lease_until = null, next_check_at = null, reason = $2
+where id = $3
 `
 
 type ContinueRunParams struct {
-	ID     uuid.UUID
-	Stage  pipeline.Stage
-	JobID  *int64
+	JobID  int64
 	Reason string
+	ID     uuid.UUID
 }
 
-// The run goes on with another River job: for the same stage or the next.
+// Another River job goes on with the run's stage.
 func (q *Queries) ContinueRun(ctx context.Context, arg ContinueRunParams) error {
-	_, err := q.db.Exec(ctx, continueRun,
-		arg.ID,
-		arg.Stage,
-		arg.JobID,
-		arg.Reason,
-	)
+	_, err := q.db.Exec(ctx, continueRun, arg.JobID, arg.Reason, arg.ID)
 	return err
 }
 
@@ -81,29 +79,29 @@ func (q *Queries) CountRunsByStatus(ctx context.Context) ([]CountRunsByStatusRow
 }
 
 const endRun = `-- name: EndRun :one
-update runs set status = $2, reason = $3, remedy = $4, retry_from = $5, job_id = null, lease_until = null,
-    next_check_at = null, deadline_at = null, ended_at = $6::timestamptz
-where id = $1
+update runs set status = $1, reason = $2, remedy = $3, retry_from = $4, job_id = null, lease_until = null,
+    next_check_at = null, deadline_at = null, ended_at = $5::timestamptz
+where id = $6
 returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type EndRunParams struct {
-	ID        uuid.UUID
 	Status    pipeline.Status
 	Reason    string
 	Remedy    string
-	RetryFrom *string
+	RetryFrom *pipeline.Stage
 	Now       time.Time
+	ID        uuid.UUID
 }
 
 func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 	row := q.db.QueryRow(ctx, endRun,
-		arg.ID,
 		arg.Status,
 		arg.Reason,
 		arg.Remedy,
 		arg.RetryFrom,
 		arg.Now,
+		arg.ID,
 	)
 	var i Run
 	err := row.Scan(
@@ -879,29 +877,29 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) er
 }
 
 const startRun = `-- name: StartRun :one
-update runs set status = 'running', stage = $2, job_id = $3, started_at = coalesce(started_at, $5::timestamptz),
-    round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, deadline_at = null,
+update runs set status = 'running', stage = $1, job_id = $2::bigint,
+    started_at = coalesce(started_at, $3::timestamptz), round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, deadline_at = null,
     cancel_requested_at = null, cancel_reason = ''
-where id = $1
+where id = $5
 returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type StartRunParams struct {
-	ID    uuid.UUID
 	Stage pipeline.Stage
-	JobID *int64
-	Round int32
+	JobID int64
 	Now   time.Time
+	Round int32
+	ID    uuid.UUID
 }
 
 // A queued run takes its lane, or a failed one takes it again.
 func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) (Run, error) {
 	row := q.db.QueryRow(ctx, startRun,
-		arg.ID,
 		arg.Stage,
 		arg.JobID,
-		arg.Round,
 		arg.Now,
+		arg.Round,
+		arg.ID,
 	)
 	var i Run
 	err := row.Scan(
@@ -1042,19 +1040,25 @@ func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams
 }
 
 const takeLease = `-- name: TakeLease :one
-update runs set status = 'running', lease_until = $1::timestamptz
-where id = $2 and job_id = $3::bigint
+update runs set status = 'running', lease_until = $1::timestamptz, deadline_at = coalesce(deadline_at, $2::timestamptz)
+where id = $3 and job_id = $4::bigint
 returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type TakeLeaseParams struct {
 	LeaseUntil time.Time
+	DeadlineAt time.Time
 	ID         uuid.UUID
 	JobID      int64
 }
 
 func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (Run, error) {
-	row := q.db.QueryRow(ctx, takeLease, arg.LeaseUntil, arg.ID, arg.JobID)
+	row := q.db.QueryRow(ctx, takeLease,
+		arg.LeaseUntil,
+		arg.DeadlineAt,
+		arg.ID,
+		arg.JobID,
+	)
 	var i Run
 	err := row.Scan(
 		&i.ID,

@@ -44,14 +44,14 @@ select * from runs where lane = $1 and status = 'queued' order by id limit 1 for
 
 -- name: StartRun :one
 -- A queued run takes its lane, or a failed one takes it again.
-update runs set status = 'running', stage = $2, job_id = $3, started_at = coalesce(started_at, sqlc.arg('now')::timestamptz),
-    round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, deadline_at = null,
+update runs set status = 'running', stage = sqlc.arg('stage'), job_id = sqlc.arg('job_id')::bigint,
+    started_at = coalesce(started_at, sqlc.arg('now')::timestamptz), round = sqlc.arg('round'), ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, deadline_at = null,
     cancel_requested_at = null, cancel_reason = ''
-where id = $1
+where id = sqlc.arg('id')
 returning *;
 
 -- name: TakeLease :one
-update runs set status = 'running', lease_until = sqlc.arg('lease_until')::timestamptz
+update runs set status = 'running', lease_until = sqlc.arg('lease_until')::timestamptz, deadline_at = coalesce(deadline_at, sqlc.arg('deadline_at')::timestamptz)
 where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint
 returning *;
 
@@ -60,12 +60,15 @@ update runs set lease_until = sqlc.arg('lease_until')::timestamptz
 where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint and status = 'running' and lease_until is not null;
 
 -- name: ContinueRun :exec
--- The run goes on with another River job: for the same stage or the next.
-update runs set status = 'running', stage = $2, job_id = $3, lease_until = null, next_check_at = null, reason = $4
-where id = $1;
+-- Another River job goes on with the run's stage.
+update runs set status = 'running', job_id = sqlc.arg('job_id')::bigint, lease_until = null, next_check_at = null, reason = sqlc.arg('reason')
+where id = sqlc.arg('id');
 
--- name: AdvanceDeadline :exec
-update runs set deadline_at = $2 where id = $1;
+-- name: AdvanceRun :exec
+-- A River job begins the run's next stage, which has a deadline of its own.
+update runs set status = 'running', stage = sqlc.arg('stage'), job_id = sqlc.arg('job_id')::bigint, lease_until = null, next_check_at = null,
+    deadline_at = null, reason = ''
+where id = sqlc.arg('id');
 
 -- name: ParkRun :exec
 -- The run waits for Octopus; no job may act for it until it is woken.
@@ -73,9 +76,9 @@ update runs set status = 'waiting', job_id = null, lease_until = null, next_chec
 where id = sqlc.arg('id');
 
 -- name: EndRun :one
-update runs set status = $2, reason = $3, remedy = $4, retry_from = sqlc.narg('retry_from'), job_id = null, lease_until = null,
+update runs set status = sqlc.arg('status'), reason = sqlc.arg('reason'), remedy = sqlc.arg('remedy'), retry_from = sqlc.narg('retry_from'), job_id = null, lease_until = null,
     next_check_at = null, deadline_at = null, ended_at = sqlc.arg('now')::timestamptz
-where id = $1
+where id = sqlc.arg('id')
 returning *;
 
 -- name: NoteWake :exec
@@ -110,7 +113,7 @@ select distinct lane from runs q where status = 'queued'
 -- name: NewerRunStarted :one
 -- Another run that took this run's lane after it.
 select id, pipeline, number from runs
-where lane = $1 and id <> $2 and started_at > sqlc.arg('started_at')::timestamptz
+where lane = sqlc.arg('lane') and id <> sqlc.arg('id') and started_at > sqlc.arg('started_at')::timestamptz
 order by started_at desc limit 1;
 
 -- name: ListRuns :many
