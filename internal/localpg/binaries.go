@@ -85,6 +85,9 @@ func findBinaries(ctx context.Context, f finder, explicit string, wantMajor int)
 	var unfit error
 	for _, dir := range f.candidates(ctx) {
 		found, err := inspect(ctx, dir)
+		if ctx.Err() != nil {
+			return binaries{}, fmt.Errorf("looking for a PostgreSQL server: %w", ctx.Err())
+		}
 		if err != nil {
 			continue
 		}
@@ -120,12 +123,17 @@ func (f finder) candidates(ctx context.Context) []string {
 	return append(dirs, usual...)
 }
 
-var digits = regexp.MustCompile(`\d+`)
+var number = regexp.MustCompile(`\d+(\.\d+)*`)
 
-// versionInPath reads the version out of paths such as
-// /usr/lib/postgresql/15/bin; 0 if there is none.
+// versionInPath reads the major version out of paths such as
+// /usr/lib/postgresql/15/bin: their last number, 0 if there is none.
 func versionInPath(path string) int {
-	n, _ := strconv.Atoi(digits.FindString(path))
+	all := number.FindAllString(path, -1)
+	if len(all) == 0 {
+		return 0
+	}
+	major, _, _ := strings.Cut(all[len(all)-1], ".")
+	n, _ := strconv.Atoi(major) // too long for a version: 0
 	return n
 }
 

@@ -15,8 +15,8 @@ type Options struct {
 	// Dir keeps the data across restarts; it is made when missing. Empty means
 	// a temporary server: fast, without fsync, and removed when it ends.
 	Dir string
-	// Logger gets the few events worth telling: what was made, what was
-	// recovered, an unexpected end. PostgreSQL's own log is a file; see LogFile.
+	// Logger gets the few events worth telling, such as a leftover server that
+	// had to be stopped. PostgreSQL's own log is a file; see Server.LogFile.
 	Logger zerolog.Logger
 	// BinDir is the folder of initdb and postgres. Empty means REGROW_PG_BIN,
 	// then the places where systems put them.
