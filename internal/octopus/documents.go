@@ -1,0 +1,93 @@
+package octopus
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// A document here is the JSON object that the server sent, byte for byte.
+// Decoding it into a struct, or even into a map, and encoding it again would
+// lose what the program does not know, the order of the members and the
+// spelling of numbers. So an edit replaces the bytes of one value and leaves
+// all others where they are.
+
+// span is where a value lies in a document.
+type span struct{ start, end int }
+
+// memberOf returns where the value of a document's member lies. Of several
+// members of one name the last counts, as it does for Octopus' own parser.
+func memberOf(document []byte, name string) (at span, found bool, err error) {
+	end, err := eachMember(document, func(key string, value span) {
+		if key == name {
+			at, found = value, true
+		}
+	})
+	if err != nil {
+		return span{}, false, err
+	}
+	if rest := bytes.TrimSpace(document[end:]); len(rest) > 0 {
+		return span{}, false, fmt.Errorf("the JSON object is followed by %d more bytes", len(rest))
+	}
+	return at, found, nil
+}
+
+// eachMember visits the members of a JSON object in their order and returns
+// where the object ends.
+func eachMember(document []byte, visit func(key string, value span)) (end int, err error) {
+	dec := json.NewDecoder(bytes.NewReader(document))
+	if err := expectDelim(dec, '{'); err != nil {
+		return 0, err
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return 0, fmt.Errorf("reading a member's name: %w", err)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return 0, fmt.Errorf("reading the value of member %q: %w", key, err)
+		}
+		to := int(dec.InputOffset())
+		visit(key.(string), span{to - len(value), to})
+	}
+	if err := expectDelim(dec, '}'); err != nil {
+		return 0, err
+	}
+	return int(dec.InputOffset()), nil
+}
+
+func expectDelim(dec *json.Decoder, want json.Delim) error {
+	got, err := dec.Token()
+	if err != nil {
+		return fmt.Errorf("expected %q: %w", want, err)
+	}
+	if got != want {
+		return fmt.Errorf("expected %q, got %v", want, got)
+	}
+	return nil
+}
+
+// withMember returns the document with another value for one member. A member
+// that was not there comes last.
+func withMember(document []byte, name string, value []byte) ([]byte, error) {
+	at, found, err := memberOf(document, name)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		return slices.Concat(document[:at.start], value, document[at.end:]), nil
+	}
+	key, err := json.Marshal(name)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the member's name: %w", err)
+	}
+	closing := bytes.LastIndexByte(document, '}')
+	before := bytes.TrimRight(document[:closing], " \t\r\n")
+	comma := []byte(",")
+	if bytes.HasSuffix(before, []byte("{")) {
+		comma = nil
+	}
+	return slices.Concat(before, comma, key, []byte(":"), value, document[len(before):]), nil
+}

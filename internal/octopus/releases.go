@@ -1,0 +1,170 @@
+package octopus
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/OctopusDeploy/go-octopusdeploy/v2/pkg/packages"
+)
+
+// ReleaseSpec says which release there should be.
+type ReleaseSpec struct {
+	ProjectID string
+	// ProjectName is for the sentences of errors; may be empty.
+	ProjectName string
+	// ChannelID is the release's channel; "" is the project's default one.
+	ChannelID string
+	Version   string
+	// Notes are the release notes for people; may be empty.
+	Notes string
+	// Marker is put under the notes and tells this release from others of the
+	// same version. It must not be empty.
+	Marker string
+	// Packages pins package versions; all other packages get the newest
+	// version that the channel allows.
+	Packages []PackageVersion
+	// GitRef and GitCommit say where a version-controlled project's process is
+	// read; both are empty for other projects.
+	GitRef, GitCommit string
+}
+
+func (s ReleaseSpec) project() string {
+	if s.ProjectName == "" {
+		return s.ProjectID
+	}
+	return fmt.Sprintf("%q", s.ProjectName)
+}
+
+// Release is a release of a project.
+type Release struct {
+	ID, Version, ProjectID, ChannelID string
+	// Notes are the release notes, the marker included.
+	Notes string
+	// WebURL leads to the release for people.
+	WebURL string
+}
+
+type releaseDocument struct {
+	ID           string `json:"Id"`
+	Version      string
+	ProjectID    string `json:"ProjectId"`
+	ChannelID    string `json:"ChannelId"`
+	ReleaseNotes string
+	Links        links
+}
+
+// newRelease is the body of the classic POST /releases.
+type newRelease struct {
+	ProjectID               string `json:"ProjectId"`
+	ChannelID               string `json:"ChannelId"`
+	Version                 string
+	ReleaseNotes            string
+	SelectedPackages        []packages.SelectedPackage
+	SelectedGitResources    []selectedGitResource `json:",omitempty"`
+	VersionControlReference *gitReference         `json:",omitempty"`
+}
+
+type gitReference struct {
+	GitRef    string `json:",omitempty"`
+	GitCommit string `json:",omitempty"`
+}
+
+// EnsureRelease makes sure that the project has the release, and tells whether
+// this call created it. A release of that version without the marker is never
+// taken for ours: the error's cause is ErrVersionTaken.
+func (c *Client) EnsureRelease(ctx context.Context, spec ReleaseSpec) (release Release, created bool, err error) {
+	op := fmt.Sprintf("create release %q of project %s", spec.Version, spec.project())
+	if spec.ProjectID == "" || strings.TrimSpace(spec.Version) == "" || spec.Marker == "" {
+		return Release{}, false, c.refuse(op, "the project's id, the version or the marker is empty", "")
+	}
+	release, err = c.ownRelease(ctx, op, spec)
+	if err == nil || !IsNotFound(err) {
+		return release, false, err
+	}
+	release, err = c.createRelease(ctx, op, spec)
+	if refusedWith(err, "already exists") {
+		// Made between our look and our request, perhaps by an earlier request
+		// of ours whose answer was lost.
+		if again, lookErr := c.ownRelease(ctx, op, spec); !IsNotFound(lookErr) {
+			return again, false, lookErr
+		}
+	}
+	return release, err == nil, err
+}
+
+// ownRelease returns the release of the spec's version when it has the marker.
+func (c *Client) ownRelease(ctx context.Context, op string, spec ReleaseSpec) (Release, error) {
+	found, err := get[releaseDocument](ctx, c, op, "/api/{spaceId}/projects/{projectId}/releases/{version}",
+		params{"projectId": spec.ProjectID, "version": strings.TrimSpace(spec.Version)})
+	if err != nil {
+		return Release{}, err
+	}
+	if found.ID == "" {
+		return Release{}, c.broken(op, "the release in the answer has no Id")
+	}
+	if !carries(found.ReleaseNotes, spec.Marker) {
+		return Release{}, c.fail(Error{
+			Op: op, Kind: Permanent, Status: http.StatusConflict, cause: ErrVersionTaken,
+			Remedy: "delete that release, or choose a version template that gives every run its own version",
+		}, fmt.Sprintf("a release of that version exists and is not of this run: %s", found.ID))
+	}
+	return c.release(found), nil
+}
+
+func (c *Client) createRelease(ctx context.Context, op string, spec ReleaseSpec) (Release, error) {
+	channel, err := c.releaseChannel(ctx, op, spec)
+	if err != nil {
+		return Release{}, err
+	}
+	template, err := c.releaseTemplate(ctx, op, spec, channel.ID)
+	if err != nil {
+		return Release{}, err
+	}
+	selected, err := c.selectPackages(ctx, op, template.Packages, channel.Rules, spec.Packages)
+	if err != nil {
+		return Release{}, err
+	}
+	body := newRelease{
+		ProjectID: spec.ProjectID, ChannelID: channel.ID, Version: strings.TrimSpace(spec.Version),
+		ReleaseNotes: mark(spec.Notes, spec.Marker), SelectedPackages: selected,
+		SelectedGitResources: defaultBranches(template.GitResources),
+	}
+	if spec.GitRef != "" || spec.GitCommit != "" {
+		body.VersionControlReference = &gitReference{spec.GitRef, spec.GitCommit}
+	}
+	made, err := post[releaseDocument](ctx, c, op, "/api/{spaceId}/releases", nil, body)
+	if err != nil {
+		return Release{}, err
+	}
+	if made.ID == "" {
+		return Release{}, c.broken(op, "the release in the answer has no Id")
+	}
+	return c.release(made), nil
+}
+
+// releaseChannel reads the release's channel, whose rules bound the versions
+// of packages.
+func (c *Client) releaseChannel(ctx context.Context, op string, spec ReleaseSpec) (channelDocument, error) {
+	id := spec.ChannelID
+	if id == "" {
+		channel, err := c.Channel(ctx, spec.ProjectID, "")
+		if err != nil {
+			return channelDocument{}, err
+		}
+		id = channel.ID
+	}
+	channel, err := get[channelDocument](ctx, c, op, "/api/{spaceId}/channels/{id}", params{"id": id})
+	if err == nil && channel.ID == "" {
+		err = c.broken(op, "the channel in the answer has no Id")
+	}
+	return channel, err
+}
+
+func (c *Client) release(d releaseDocument) Release {
+	return Release{
+		ID: d.ID, Version: d.Version, ProjectID: d.ProjectID, ChannelID: d.ChannelID,
+		Notes: d.ReleaseNotes, WebURL: c.webURL(d.Links, "releases/"+d.ID),
+	}
+}
