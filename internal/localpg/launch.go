@@ -89,13 +89,17 @@ func (s *Server) settings() []string {
 func (s *Server) port() int { return cmp.Or(s.opts.Port, socketPort) }
 
 // awaitReady returns when the server answers a query, or when it cannot any
-// more.
+// more. The answer must be from the process that was just started: if that one
+// ended because another holds the data, the other one answers on its socket.
 func (s *Server) awaitReady(ctx context.Context) error {
 	var last error
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if last = s.execute(ctx, "select 1"); last == nil || !worthAnotherTry(last) {
+		if last = s.holdsData(); last == nil {
+			last = s.execute(ctx, "select 1")
+		}
+		if last == nil || !worthAnotherTry(last) {
 			return last
 		}
 		select {
@@ -106,6 +110,18 @@ func (s *Server) awaitReady(ctx context.Context) error {
 			return fmt.Errorf("the server accepts no connection: %w (last: %w)", ctx.Err(), last)
 		}
 	}
+}
+
+// holdsData tells if the server process has made the data its own.
+func (s *Server) holdsData() error {
+	holder, err := readHolder(s.layout)
+	if err != nil {
+		return err
+	}
+	if holder == nil || holder.pid != s.proc.process.Pid {
+		return errors.New("the server has not opened its data yet")
+	}
+	return nil
 }
 
 // worthAnotherTry tells a server that is not ready yet from one that says no.

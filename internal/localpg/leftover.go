@@ -27,7 +27,7 @@ import (
 // the postmaster lives is that it listens on its socket, which nobody else can
 // do in a directory that only its user may enter.
 func endLeftover(ctx context.Context, l layout, logger zerolog.Logger) error {
-	left, err := readLeftover(l)
+	left, err := readHolder(l)
 	if err != nil || left == nil {
 		return err
 	}
@@ -39,17 +39,17 @@ func endLeftover(ctx context.Context, l layout, logger zerolog.Logger) error {
 	return left.end(ctx)
 }
 
-// leftover is what a postmaster.pid file says.
-type leftover struct {
+// holder is the postmaster that postmaster.pid says has the data.
+type holder struct {
 	file   string
 	pid    int
 	socket string
 }
 
-// readLeftover returns nil if there is no such file. Its lines are: process id,
+// readHolder returns nil if there is no such file. Its lines are: process id,
 // data directory, start time, port, socket directory, and more
 // (PostgreSQL source: src/include/utils/pidfile.h).
-func readLeftover(l layout) (*leftover, error) {
+func readHolder(l layout) (*holder, error) {
 	path := filepath.Join(l.data(), "postmaster.pid")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +58,7 @@ func readLeftover(l layout) (*leftover, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading what the last PostgreSQL server left: %w", err)
 	}
-	left := &leftover{file: path}
+	left := &holder{file: path}
 	lines := strings.Split(string(text), "\n")
 	left.pid, _ = strconv.Atoi(strings.TrimSpace(lines[0])) // 0 if a crash left nonsense
 	if len(lines) > 4 {
@@ -67,11 +67,11 @@ func readLeftover(l layout) (*leftover, error) {
 	return left, nil
 }
 
-func (l *leftover) listens() bool {
-	if l.pid <= 1 || l.socket == "" {
+func (h *holder) listens() bool {
+	if h.pid <= 1 || h.socket == "" {
 		return false
 	}
-	conn, err := net.Dial("unix", l.socket)
+	conn, err := net.Dial("unix", h.socket)
 	if err != nil {
 		return false
 	}
@@ -80,41 +80,41 @@ func (l *leftover) listens() bool {
 }
 
 // end stops the postmaster in order, and hard if it takes too long.
-func (l *leftover) end(ctx context.Context) error {
+func (h *holder) end(ctx context.Context) error {
 	for _, way := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
-		if err := syscall.Kill(l.pid, way); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("stopping the PostgreSQL server that still runs as process %d: %w", l.pid, err)
+		if err := syscall.Kill(h.pid, way); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("stopping the PostgreSQL server that still runs as process %d: %w", h.pid, err)
 		}
 		gone, cancel := context.WithTimeout(ctx, stopTimeout)
-		err := poll(gone, l.ended)
+		err := poll(gone, h.ended)
 		cancel()
 		if err == nil {
 			return nil
 		}
 	}
-	return fmt.Errorf("the PostgreSQL server that still runs as process %d does not end: stop it by hand", l.pid)
+	return fmt.Errorf("the PostgreSQL server that still runs as process %d does not end: stop it by hand", h.pid)
 }
 
 // ended tells if the postmaster has removed its file, which is the last thing it
 // does, or its process is gone without.
-func (l *leftover) ended() bool {
-	if _, err := os.Stat(l.file); errors.Is(err, fs.ErrNotExist) {
+func (h *holder) ended() bool {
+	if _, err := os.Stat(h.file); errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
-	return errors.Is(syscall.Kill(l.pid, 0), syscall.ESRCH)
+	return errors.Is(syscall.Kill(h.pid, 0), syscall.ESRCH)
 }
 
 // forget removes the file if its process id now belongs to some other program:
 // PostgreSQL sees only that the id is alive, and would refuse to start. In all
 // other cases PostgreSQL judges the file itself, and better.
-func (l *leftover) forget(ctx context.Context) error {
-	if l.pid > 1 {
-		out, err := exec.CommandContext(ctx, "ps", "-o", "comm=", "-p", strconv.Itoa(l.pid)).Output()
+func (h *holder) forget(ctx context.Context) error {
+	if h.pid > 1 {
+		out, err := exec.CommandContext(ctx, "ps", "-o", "comm=", "-p", strconv.Itoa(h.pid)).Output()
 		if err != nil || strings.Contains(string(out), "postgres") {
 			return nil // no such process, or perhaps a postmaster
 		}
 	}
-	if err := os.Remove(l.file); err != nil {
+	if err := os.Remove(h.file); err != nil {
 		return fmt.Errorf("removing the stale file of an earlier PostgreSQL server: %w", err)
 	}
 	return nil
