@@ -1,0 +1,141 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/rs/zerolog"
+
+	"regrow/internal/pipeline"
+)
+
+// Config is what the engine needs. Pool, Octopus, Logger and Worker have to be
+// set; zero durations take the defaults.
+type Config struct {
+	Pool *pgxpool.Pool
+	// Octopus holds a client for each configured server, by name.
+	Octopus map[string]Octopus
+	// Worker names this process in the history of attempts.
+	Worker string
+	Logger zerolog.Logger
+	// Slog is the same log for River.
+	Slog     *slog.Logger
+	Registry prometheus.Registerer
+
+	// Interval is how often a waiting run looks at Octopus when no event wakes
+	// it. Default 30 s.
+	Interval time.Duration
+	// Lease is how long an execution owns its run without a sign of life.
+	// Default 30 s.
+	Lease time.Duration
+	// Backoff is the first pause after a transient error; it doubles up to a
+	// minute. Default 1 s.
+	Backoff time.Duration
+	// Workers is how many stages are performed at the same time. Default 20.
+	Workers int
+
+	// Now and NewID are the clock and the source of ids.
+	Now   func() time.Time
+	NewID func() uuid.UUID
+}
+
+// Engine performs runs.
+type Engine struct {
+	Config
+	river   *river.Client[pgx.Tx]
+	metrics *metrics
+
+	stopReconciler context.CancelFunc
+	reconciler     sync.WaitGroup
+}
+
+// New prepares an engine; Start makes it work.
+func New(c Config) (*Engine, error) {
+	setDefault(&c.Interval, 30*time.Second)
+	setDefault(&c.Lease, 30*time.Second)
+	setDefault(&c.Backoff, time.Second)
+	setDefault(&c.Workers, 20)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	}
+	e := &Engine{Config: c, metrics: newMetrics(c.Registry)}
+	client, err := river.NewClient(riverpgxv5.New(c.Pool), &river.Config{
+		ID:     c.Worker,
+		Logger: c.Slog,
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.Workers}},
+		// An execution has its own limit, and a lease that shows its death
+		// long before River would.
+		JobTimeout: -1,
+		Workers:    e.workers(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up River: %w", err)
+	}
+	e.river = client
+	return e, nil
+}
+
+func setDefault[T comparable](value *T, fallback T) {
+	var zero T
+	if *value == zero {
+		*value = fallback
+	}
+}
+
+// Start begins to work on jobs and to reconcile. It returns at once; Stop ends
+// both.
+func (e *Engine) Start(ctx context.Context) error {
+	// The workers outlive the context of the start: only Stop ends them, so
+	// that the order of shutdown is the process's own.
+	background := context.WithoutCancel(ctx)
+	if err := e.river.Start(background); err != nil {
+		return fmt.Errorf("starting River: %w", err)
+	}
+	reconcile, stop := context.WithCancel(background)
+	e.stopReconciler = stop
+	e.reconciler.Go(func() { e.reconcileUntil(reconcile) })
+	return nil
+}
+
+// Stop lets executions under way finish until ctx ends, then cancels them: they
+// hand their runs back for another process to go on with.
+func (e *Engine) Stop(ctx context.Context) error {
+	e.stopReconciler()
+	e.reconciler.Wait()
+	err := e.river.Stop(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	handBack, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTime)
+	defer cancel()
+	return e.river.StopAndCancel(handBack)
+}
+
+// handBackTime bounds what a cancelled execution takes to write its end.
+const handBackTime = 5 * time.Second
+
+// octopus returns the client of the run's server. A server that was taken out
+// of the configuration while the run was under way is a permanent failure.
+func (e *Engine) octopus(p pipeline.Pipeline) (Octopus, error) {
+	client, ok := e.Octopus[p.Server.Name]
+	if !ok {
+		return nil, &failure{
+			message: fmt.Sprintf("the Octopus server %q of pipeline %q is no longer configured", p.Server.Name, p.Name),
+			remedy:  fmt.Sprintf("add server %q to the configuration again and retry the run", p.Server.Name),
+		}
+	}
+	return client, nil
+}

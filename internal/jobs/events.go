@@ -1,0 +1,58 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// The kinds of run events; the API and the console show them as they are.
+const (
+	eventRunCreated    = "run_created"
+	eventRunQueued     = "run_queued"
+	eventRunStarted    = "run_started"
+	eventRunSucceeded  = "run_succeeded"
+	eventRunFailed     = "run_failed"
+	eventRunCancelled  = "run_cancelled"
+	eventRunSuperseded = "run_superseded"
+	eventRetry         = "retry_requested"
+	eventCancel        = "cancel_requested"
+
+	eventStageStarted   = "stage_started"
+	eventStageWaiting   = "stage_waiting"
+	eventStageRetrying  = "stage_retrying"
+	eventStageSucceeded = "stage_succeeded"
+	eventStageFailed    = "stage_failed"
+	eventAttemptLost    = "attempt_lost"
+
+	eventBaseline        = "baseline_recorded"
+	eventTargetFound     = "target_found"
+	eventTargetAvailable = "target_available"
+	eventTargetDeployed  = "target_deployed"
+	eventTargetRedeploy  = "target_redeployed"
+	eventTargetRemoved   = "target_removed"
+	eventTargetLeft      = "target_left"
+	eventOverrideCleared = "override_cleared"
+)
+
+// record writes an event of a run in its stage. Data may be nil.
+func record(ctx context.Context, q *store.Queries, run store.Run, now time.Time, kind, message string, data map[string]any) error {
+	return recordAt(ctx, q, run, run.Stage, now, kind, message, data)
+}
+
+func recordAt(ctx context.Context, q *store.Queries, run store.Run, stage pipeline.Stage, now time.Time, kind, message string, data map[string]any) error {
+	if data == nil {
+		data = map[string]any{}
+	}
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encoding the data of event %s: %w", kind, err)
+	}
+	return q.InsertEvent(ctx, store.InsertEventParams{
+		RunID: run.ID, At: now, Kind: kind, Stage: stage, Message: message, Data: encoded,
+	})
+}

@@ -1,0 +1,184 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// Prepare takes the lanes of the pipelines in one order, so that transactions
+// which create several runs cannot lock each other out.
+func (e *Engine) Prepare(ctx context.Context, tx pgx.Tx, pipelines []pipeline.Pipeline) error {
+	lanes := make([]string, 0, len(pipelines))
+	for _, p := range pipelines {
+		lanes = append(lanes, p.Lane())
+	}
+	slices.Sort(lanes)
+	for _, lane := range slices.Compact(lanes) {
+		if err := store.New(tx).LockLane(ctx, lane); err != nil {
+			return fmt.Errorf("taking lane %q: %w", lane, err)
+		}
+	}
+	return nil
+}
+
+// Create makes a run for the commit. A free lane starts it, a taken one queues
+// it; under the policy "latest" it supersedes its pipeline's queued runs.
+func (e *Engine) Create(ctx context.Context, tx pgx.Tx, deliveryID uuid.UUID, p pipeline.Pipeline, c pipeline.Commit) (store.Run, error) {
+	q := store.New(tx)
+	if err := q.LockLane(ctx, p.Lane()); err != nil {
+		return store.Run{}, fmt.Errorf("taking lane %q: %w", p.Lane(), err)
+	}
+	run, err := e.insertRun(ctx, q, deliveryID, p, c)
+	if err != nil {
+		return run, err
+	}
+	if p.Policy == pipeline.Latest {
+		if err := e.supersedeQueued(ctx, q, run); err != nil {
+			return run, err
+		}
+	}
+	taken, err := q.LaneIsTaken(ctx, run.Lane)
+	if err != nil {
+		return run, fmt.Errorf("looking whether lane %q is taken: %w", run.Lane, err)
+	}
+	if taken {
+		return run, record(ctx, q, run, e.Now(), eventRunQueued, "The lane is taken; the run waits for its turn.", nil)
+	}
+	return e.start(ctx, tx, run, pipeline.Provision, 1)
+}
+
+func (e *Engine) insertRun(ctx context.Context, q *store.Queries, deliveryID uuid.UUID, p pipeline.Pipeline, c pipeline.Commit) (store.Run, error) {
+	number, err := q.NextRunNumber(ctx, p.Name)
+	if err != nil {
+		return store.Run{}, fmt.Errorf("numbering the run of pipeline %q: %w", p.Name, err)
+	}
+	run, err := q.InsertRun(ctx, store.InsertRunParams{
+		ID: e.NewID(), Pipeline: p.Name, Number: number, DeliveryID: deliveryID,
+		Server: p.Server.Name, Lane: p.Lane(), Config: p,
+		Repository: c.Repository, Ref: c.Ref, CommitSha: c.SHA, Message: c.Message,
+		Author: c.Author, Version: c.Version, CommitUrl: c.URL,
+		Stage: pipeline.Provision, Reason: "The lane is taken.", CreatedAt: e.Now(),
+	})
+	if err != nil {
+		return run, fmt.Errorf("inserting run #%d of pipeline %q: %w", number, p.Name, err)
+	}
+	for i, stage := range pipeline.Stages() {
+		if err := q.InsertStage(ctx, store.InsertStageParams{RunID: run.ID, Stage: stage, Position: int16(i + 1)}); err != nil {
+			return run, fmt.Errorf("inserting stage %s: %w", stage, err)
+		}
+	}
+	message := fmt.Sprintf("Run #%d of pipeline %s for commit %s on %s.", number, p.Name, c.ShortSHA(), c.Ref)
+	return run, record(ctx, q, run, e.Now(), eventRunCreated, message, nil)
+}
+
+func (e *Engine) supersedeQueued(ctx context.Context, q *store.Queries, by store.Run) error {
+	reason := fmt.Sprintf("Superseded by run #%d, commit %s.", by.Number, by.CommitSha)
+	older, err := q.SupersedeQueued(ctx, store.SupersedeQueuedParams{
+		By: by.ID, Reason: reason, Now: e.Now(), Lane: by.Lane, Pipeline: by.Pipeline, Number: by.Number,
+	})
+	if err != nil {
+		return fmt.Errorf("superseding queued runs: %w", err)
+	}
+	for _, run := range older {
+		e.metrics.ended.WithLabelValues(run.Pipeline, string(run.Status)).Inc()
+		if err := record(ctx, q, run, e.Now(), eventRunSuperseded, reason, map[string]any{"by": by.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start gives the run its lane and the job of a stage.
+func (e *Engine) start(ctx context.Context, tx pgx.Tx, run store.Run, stage pipeline.Stage, round int32) (store.Run, error) {
+	q := store.New(tx)
+	jobID, err := e.insertJob(ctx, tx, run.ID, stage, time.Time{})
+	if err != nil {
+		return run, err
+	}
+	run, err = q.StartRun(ctx, store.StartRunParams{ID: run.ID, Stage: stage, JobID: jobID, Now: e.Now(), Round: round})
+	if err != nil {
+		return run, fmt.Errorf("starting the run: %w", err)
+	}
+	if _, err := q.EnsureJob(ctx, store.EnsureJobParams{RunID: run.ID, Stage: stage, Round: round, Now: e.Now()}); err != nil {
+		return run, fmt.Errorf("noting the job of stage %s: %w", stage, err)
+	}
+	return run, record(ctx, q, run, e.Now(), eventRunStarted, fmt.Sprintf("The run holds its lane and begins with %s.", stage), nil)
+}
+
+// insertJob has River perform a stage, at once or at a time.
+func (e *Engine) insertJob(ctx context.Context, tx pgx.Tx, run uuid.UUID, stage pipeline.Stage, at time.Time) (int64, error) {
+	args, err := argsOf(stage, run)
+	if err != nil {
+		return 0, err
+	}
+	inserted, err := e.river.InsertTx(ctx, tx, args, &river.InsertOpts{ScheduledAt: at})
+	if err != nil {
+		return 0, fmt.Errorf("inserting the River job of stage %s: %w", stage, err)
+	}
+	return inserted.Job.ID, nil
+}
+
+// startNext gives a freed lane to the run that waits longest for it.
+func (e *Engine) startNext(ctx context.Context, tx pgx.Tx, lane string) error {
+	q := store.New(tx)
+	if err := q.LockLane(ctx, lane); err != nil {
+		return fmt.Errorf("taking lane %q: %w", lane, err)
+	}
+	taken, err := q.LaneIsTaken(ctx, lane)
+	if err != nil || taken {
+		return err
+	}
+	next, err := q.LockNextInLane(ctx, lane)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the next run in lane %q: %w", lane, err)
+	}
+	_, err = e.start(ctx, tx, next, next.Stage, next.Round)
+	return err
+}
+
+// Wake asks every active run on the server to look again and returns how many
+// there are. A run that is being looked at takes note and looks once more.
+func (e *Engine) Wake(ctx context.Context, tx pgx.Tx, server string) (int, error) {
+	active, err := store.New(tx).LockActiveOnServer(ctx, server)
+	if err != nil {
+		return 0, fmt.Errorf("looking for runs on server %q: %w", server, err)
+	}
+	for _, run := range active {
+		if err := e.wake(ctx, tx, run); err != nil {
+			return 0, err
+		}
+	}
+	return len(active), nil
+}
+
+// wake has a locked active run look at Octopus now if it waits, and again if it
+// is looking already.
+func (e *Engine) wake(ctx context.Context, tx pgx.Tx, run store.Run) error {
+	if run.Status == pipeline.Waiting {
+		return e.resume(ctx, tx, run, time.Time{}, run.Reason)
+	}
+	return store.New(tx).NoteWake(ctx, run.ID)
+}
+
+// resume has a new River job go on with the run's stage, now or at a time. The
+// job that could act for the run before has lost its right with this.
+func (e *Engine) resume(ctx context.Context, tx pgx.Tx, run store.Run, at time.Time, reason string) error {
+	jobID, err := e.insertJob(ctx, tx, run.ID, run.Stage, at)
+	if err != nil {
+		return err
+	}
+	return store.New(tx).ContinueRun(ctx, store.ContinueRunParams{ID: run.ID, JobID: jobID, Reason: reason})
+}

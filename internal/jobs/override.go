@@ -1,0 +1,52 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// override has Octopus deploy the run's release to targets that become
+// available, instead of the release that is there.
+func override(ctx context.Context, x *execution) (outcome, error) {
+	release := x.results.createRelease
+	err := x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
+		return x.octopus.SetOverride(ctx, release.ProjectID, x.results.provision.EnvironmentID, x.results.provision.TenantID, release.ReleaseID)
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	x.results.override.ReleaseID = release.ReleaseID
+	return done("New targets in %s get release %s of %s.", x.place(), release.ReleaseVersion, x.p.Application.Project)
+}
+
+// clearOverride removes the run's own override, if it still stands, and tells
+// whether it did.
+func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error) {
+	release := x.results.createRelease
+	if release.ReleaseID == "" || x.run.Stage.Before(pipeline.Override) || x.octopus == nil {
+		return false, nil
+	}
+	err = x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
+		cleared, err = x.octopus.ClearOverride(ctx, release.ProjectID,
+			x.results.provision.EnvironmentID, x.results.provision.TenantID, release.ReleaseID)
+		return err
+	})
+	return cleared, err
+}
+
+// withProject lets one process at a time read, change and write back an Octopus
+// project: the document carries no version by which Octopus could tell that two
+// changes crossed.
+func (x *execution) withProject(ctx context.Context, projectID string, change func(context.Context) error) error {
+	return pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
+		lock := store.LockProjectParams{ServerUrl: x.p.Server.URL, ProjectID: projectID}
+		if err := store.New(tx).LockProject(ctx, lock); err != nil {
+			return err
+		}
+		return change(ctx)
+	})
+}

@@ -1,0 +1,138 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// provision records the targets that stand, then creates the infrastructure
+// release and deploys it. It does not wait for the machines to boot.
+func provision(ctx context.Context, x *execution) (outcome, error) {
+	if !x.results.provision.Baseline {
+		busy, err := x.recordBaseline(ctx)
+		if busy != "" || err != nil {
+			return outcome{message: busy}, err
+		}
+	}
+	release, err := x.infrastructureRelease(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	deployment, _, err := x.octopus.EnsureDeployment(ctx, octopus.DeploymentSpec{
+		ReleaseID:     release.ID,
+		ProjectID:     x.results.provision.ProjectID,
+		EnvironmentID: x.results.provision.EnvironmentID,
+		TenantID:      x.results.provision.TenantID,
+		Comment:       x.comment("provisions new targets for"),
+		Marker:        x.marker(fmt.Sprintf("provision %d", x.run.Round)),
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	r := &x.results.provision
+	r.DeploymentID, r.DeploymentURL, r.Deployed = deployment.ID, deployment.WebURL, deployment.Created
+	r.TaskID, r.TaskURL = deployment.TaskID, deployment.Task.WebURL
+	return done("Release %s of %s is being deployed to %s.", release.Version, x.p.Infrastructure.Project, x.place())
+}
+
+// recordBaseline notes which targets stood before this run. It waits while
+// another deployment of the infrastructure project is under way, because the
+// targets which that one brings could not be told from this run's.
+func (x *execution) recordBaseline(ctx context.Context) (busy string, err error) {
+	if err := x.locate(ctx); err != nil {
+		return "", err
+	}
+	r := &x.results.provision
+	tasks, err := x.octopus.ActiveTasks(ctx, r.ProjectID, r.EnvironmentID, r.TenantID)
+	if err != nil {
+		return "", err
+	}
+	if len(tasks) > 0 {
+		return fmt.Sprintf("Another deployment of %s to %s is under way (%s); it has to end first.",
+			x.p.Infrastructure.Project, x.place(), tasks[0].ID), nil
+	}
+	targets, err := x.targets(ctx)
+	if err != nil {
+		return "", err
+	}
+	r.Baseline = true
+	return "", x.save(ctx, func(ctx context.Context, q *store.Queries) error {
+		if err := q.ForgetTargets(ctx, x.run.ID); err != nil {
+			return fmt.Errorf("forgetting the targets of an earlier round: %w", err)
+		}
+		for _, target := range targets {
+			if err := x.saveTarget(ctx, q, target, generationBaseline); err != nil {
+				return err
+			}
+		}
+		message := fmt.Sprintf("%s stood before: %s.", count(len(targets), "target"), names(targets))
+		if err := record(ctx, q, x.run, x.Now(), eventBaseline, message, nil); err != nil {
+			return err
+		}
+		return x.saveResult(ctx, q)
+	})
+}
+
+// locate looks up the ids of what the pipeline names.
+func (x *execution) locate(ctx context.Context) error {
+	environment, err := x.octopus.Environment(ctx, x.p.Environment)
+	if err != nil {
+		return err
+	}
+	project, err := x.octopus.Project(ctx, x.p.Infrastructure.Project)
+	if err != nil {
+		return err
+	}
+	r := &x.results.provision
+	r.EnvironmentID, r.ProjectID = environment.ID, project.ID
+	if x.p.Tenant == "" {
+		return nil
+	}
+	tenant, err := x.octopus.Tenant(ctx, x.p.Tenant)
+	if err != nil {
+		return err
+	}
+	r.TenantID = tenant.ID
+	return nil
+}
+
+func (x *execution) infrastructureRelease(ctx context.Context) (octopus.Release, error) {
+	infrastructure := x.p.Infrastructure
+	release, err := x.ensureRelease(ctx, releaseWanted{
+		project: infrastructure.Project, projectID: x.results.provision.ProjectID,
+		channel: infrastructure.Channel, version: infrastructure.Version, packages: infrastructure.Packages,
+	})
+	r := &x.results.provision
+	r.ReleaseID, r.ReleaseVersion, r.ReleaseURL = release.ID, release.Version, release.WebURL
+	return release, err
+}
+
+// place names where the run deploys to.
+func (x *execution) place() string {
+	if x.p.Tenant == "" {
+		return x.p.Environment
+	}
+	return fmt.Sprintf("%s for tenant %s", x.p.Environment, x.p.Tenant)
+}
+
+// comment says in Octopus why regrow made something.
+func (x *execution) comment(what string) string {
+	return fmt.Sprintf("regrow %s run #%d of pipeline %s, commit %s on %s.",
+		what, x.run.Number, x.run.Pipeline, x.run.CommitSha, x.run.Ref)
+}
+
+func names(targets []pipeline.Target) string {
+	if len(targets) == 0 {
+		return "none"
+	}
+	list := make([]string, len(targets))
+	for i, target := range targets {
+		list[i] = target.Name
+	}
+	return strings.Join(list, ", ")
+}

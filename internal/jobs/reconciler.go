@@ -1,0 +1,159 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river/rivertype"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// The reconciler looks at most that many runs up in one go.
+const reconcileBatch = 100
+
+// reconcileUntil looks again and again for what was lost: events that never
+// came, executions whose process is gone, River jobs that vanished, lanes that
+// nobody handed on. Every replica does it; row locks share the work out.
+func (e *Engine) reconcileUntil(ctx context.Context) {
+	ticker := time.NewTicker(e.reconcilePeriod())
+	defer ticker.Stop()
+	for {
+		if err := e.Reconcile(ctx); err != nil && ctx.Err() == nil {
+			e.Logger.Error().Err(err).Msg("reconciling; trying again at the next tick")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// reconcilePeriod is short enough to notice soon what is due, and never so
+// short that it burdens the database.
+func (e *Engine) reconcilePeriod() time.Duration {
+	return min(max(min(e.Interval, e.Lease)/3, 100*time.Millisecond), 5*time.Second)
+}
+
+// Reconcile looks once.
+func (e *Engine) Reconcile(ctx context.Context) error {
+	return errors.Join(
+		e.wakeDue(ctx),
+		e.recoverLost(ctx),
+		e.recoverVanished(ctx),
+		e.unstrandLanes(ctx),
+	)
+}
+
+// wakeDue has the runs look at Octopus that no event has woken in time.
+func (e *Engine) wakeDue(ctx context.Context) error {
+	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+		due, err := store.New(tx).LockDueWaiting(ctx, store.LockDueWaitingParams{Now: e.Now(), Count: reconcileBatch})
+		if err != nil {
+			return err
+		}
+		for _, run := range due {
+			if err := e.wake(ctx, tx, run); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// recoverLost gives the runs of processes that are gone to another execution.
+func (e *Engine) recoverLost(ctx context.Context) error {
+	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+		q := store.New(tx)
+		lost, err := q.LockExpiredLeases(ctx, store.LockExpiredLeasesParams{Now: e.Now(), Count: reconcileBatch})
+		if err != nil {
+			return err
+		}
+		for _, run := range lost {
+			x := &execution{Engine: e, run: run}
+			const message = "The execution ended without a word; its process is gone."
+			if err := x.endAttempt(ctx, q, "lost", message); err != nil {
+				return err
+			}
+			if err := x.setJobState(ctx, q, "retrying"); err != nil {
+				return err
+			}
+			if err := record(ctx, q, run, e.Now(), eventAttemptLost, message, nil); err != nil {
+				return err
+			}
+			if err := e.resume(ctx, tx, run, time.Time{}, run.Reason); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// recoverVanished replaces River jobs that will never act for their runs: ones
+// that were deleted or discarded, and ones that a process took and did not begin
+// before it was gone.
+func (e *Engine) recoverVanished(ctx context.Context) error {
+	idle, err := store.New(e.Pool).UnleasedRunning(ctx)
+	if err != nil {
+		return err
+	}
+	for _, run := range idle {
+		job, err := e.river.JobGet(ctx, *run.JobID)
+		switch {
+		case errors.Is(err, rivertype.ErrNotFound):
+		case err != nil:
+			return err
+		case !e.vanished(job):
+			continue
+		}
+		if err := e.replaceJob(ctx, run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) vanished(job *rivertype.JobRow) bool {
+	switch job.State {
+	case rivertype.JobStateCompleted, rivertype.JobStateCancelled, rivertype.JobStateDiscarded:
+		return true
+	case rivertype.JobStateRunning:
+		return job.AttemptedAt != nil && e.Now().Sub(*job.AttemptedAt) > e.Lease
+	default:
+		return false
+	}
+}
+
+func (e *Engine) replaceJob(ctx context.Context, idle store.UnleasedRunningRow) error {
+	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+		run, err := store.New(tx).LockRun(ctx, idle.ID)
+		if err != nil {
+			return err
+		}
+		moved := run.Status != pipeline.Running || run.LeaseUntil != nil || run.JobID == nil || *run.JobID != *idle.JobID
+		if moved {
+			return nil
+		}
+		return e.resume(ctx, tx, run, time.Time{}, run.Reason)
+	})
+}
+
+// unstrandLanes starts the next run of any lane that has runs waiting and none
+// active. A finished run hands its lane on itself; this is the safety net.
+func (e *Engine) unstrandLanes(ctx context.Context) error {
+	lanes, err := store.New(e.Pool).StrandedLanes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, lane := range lanes {
+		start := func(tx pgx.Tx) error { return e.startNext(ctx, tx, lane) }
+		if err := pgx.BeginFunc(ctx, e.Pool, start); err != nil {
+			return err
+		}
+	}
+	return nil
+}

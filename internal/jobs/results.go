@@ -1,0 +1,111 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// results are what the stages of a run have made in Octopus. The JSON names are
+// part of the API: members ending in _url are shown as links.
+type results struct {
+	provision     provisionResult
+	createRelease releaseResult
+	override      overrideResult
+	verify        verifyResult
+	cleanup       cleanupResult
+}
+
+type provisionResult struct {
+	ProjectID     string `json:"project_id,omitempty"`
+	EnvironmentID string `json:"environment_id,omitempty"`
+	TenantID      string `json:"tenant_id,omitempty"`
+	// Baseline tells that the targets that stood before have been recorded.
+	Baseline       bool   `json:"baseline,omitempty"`
+	ReleaseID      string `json:"release_id,omitempty"`
+	ReleaseVersion string `json:"release_version,omitempty"`
+	ReleaseURL     string `json:"release_url,omitempty"`
+	DeploymentID   string `json:"deployment_id,omitempty"`
+	DeploymentURL  string `json:"deployment_url,omitempty"`
+	TaskID         string `json:"task_id,omitempty"`
+	TaskURL        string `json:"task_url,omitempty"`
+	// Deployed is when the deployment was created, by Octopus' clock.
+	Deployed time.Time `json:"deployed,omitzero"`
+}
+
+type releaseResult struct {
+	ProjectID      string `json:"project_id,omitempty"`
+	ReleaseID      string `json:"release_id,omitempty"`
+	ReleaseVersion string `json:"release_version,omitempty"`
+	ReleaseURL     string `json:"release_url,omitempty"`
+}
+
+type overrideResult struct {
+	ReleaseID string `json:"override_release_id,omitempty"`
+}
+
+type verifyResult struct {
+	Expected  int `json:"expected"`
+	Available int `json:"available"`
+	Deployed  int `json:"deployed"`
+	// Redeployments are the deployments that regrow made to put targets right.
+	Redeployments []redeployment `json:"redeployments,omitempty"`
+}
+
+type redeployment struct {
+	DeploymentID  string   `json:"deployment_id"`
+	DeploymentURL string   `json:"deployment_url,omitempty"`
+	Targets       []string `json:"targets"`
+}
+
+type cleanupResult struct {
+	Mode    pipeline.CleanupMode `json:"mode,omitempty"`
+	Removed []string             `json:"removed,omitempty"`
+	Left    []string             `json:"left,omitempty"`
+	TaskID  string               `json:"task_id,omitempty"`
+	TaskURL string               `json:"task_url,omitempty"`
+}
+
+func (r *results) of(stage pipeline.Stage) any {
+	switch stage {
+	case pipeline.Provision:
+		return &r.provision
+	case pipeline.CreateRelease:
+		return &r.createRelease
+	case pipeline.Override:
+		return &r.override
+	case pipeline.VerifyStage:
+		return &r.verify
+	default:
+		return &r.cleanup
+	}
+}
+
+func loadResults(ctx context.Context, q *store.Queries, run uuid.UUID) (results, error) {
+	var r results
+	stages, err := q.ListStages(ctx, run)
+	if err != nil {
+		return r, fmt.Errorf("reading the stages: %w", err)
+	}
+	for _, stage := range stages {
+		if err := json.Unmarshal(stage.Result, r.of(stage.Stage)); err != nil {
+			return r, fmt.Errorf("reading the result of stage %s: %w", stage.Stage, err)
+		}
+	}
+	return r, nil
+}
+
+// saveResult writes the stage's result now, before the next effect.
+func (x *execution) saveResult(ctx context.Context, q *store.Queries) error {
+	encoded, err := json.Marshal(x.results.of(x.run.Stage))
+	if err != nil {
+		return fmt.Errorf("encoding the result of %s: %w", x.run.Stage, err)
+	}
+	return q.SaveStageResult(ctx, store.SaveStageResultParams{RunID: x.run.ID, Stage: x.run.Stage, Result: encoded})
+}

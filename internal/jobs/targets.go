@@ -1,0 +1,74 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+
+	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// The generations of targets that a run tells apart.
+const (
+	generationBaseline = "baseline"
+	generationNew      = "new"
+)
+
+// targets lists what stands in the run's environment with the pipeline's roles.
+func (x *execution) targets(ctx context.Context) ([]pipeline.Target, error) {
+	found, err := x.octopus.Targets(ctx, octopus.TargetQuery{
+		EnvironmentID: x.results.provision.EnvironmentID,
+		TenantID:      x.results.provision.TenantID,
+		Roles:         x.p.Infrastructure.Roles,
+	})
+	if err != nil {
+		return nil, err
+	}
+	targets := make([]pipeline.Target, len(found))
+	for i, target := range found {
+		targets[i] = asTarget(target)
+	}
+	return targets, nil
+}
+
+func asTarget(t octopus.Target) pipeline.Target {
+	return pipeline.Target{
+		ID: t.ID, Name: t.Name, Health: t.HealthStatus, Disabled: t.IsDisabled,
+		Available: t.Available(), Environments: len(t.EnvironmentIDs),
+	}
+}
+
+func (x *execution) saveTarget(ctx context.Context, q *store.Queries, t pipeline.Target, generation string) error {
+	err := q.SaveTarget(ctx, store.SaveTargetParams{
+		RunID: x.run.ID, TargetID: t.ID, Name: t.Name, Generation: generation,
+		Health: t.Health, Available: t.Available, Now: x.Now(),
+	})
+	if err != nil {
+		return fmt.Errorf("saving target %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// knownTargets reads what earlier looks have saved, by target id.
+func (x *execution) knownTargets(ctx context.Context) (map[string]store.Target, error) {
+	rows, err := store.New(x.Pool).ListTargets(ctx, x.run.ID)
+	if err != nil {
+		return nil, fmt.Errorf("reading the run's targets: %w", err)
+	}
+	known := make(map[string]store.Target, len(rows))
+	for _, row := range rows {
+		known[row.TargetID] = row
+	}
+	return known, nil
+}
+
+func baselineOf(known map[string]store.Target) map[string]bool {
+	baseline := make(map[string]bool)
+	for id, target := range known {
+		if target.Generation == generationBaseline {
+			baseline[id] = true
+		}
+	}
+	return baseline
+}
