@@ -120,13 +120,13 @@ func (generic) read(r Request, doc *document) (Delivery, error) {
 // is better told than ignored.
 func (d *document) checkGenericMembers() {
 	for _, name := range slices.Sorted(maps.Keys(d.root)) {
-		pointer := "/" + escapePointer(name)
+		pointer := pointerTo(name)
 		if !slices.Contains(genericMembers, name) {
 			d.fail(malformed(pointer, "unknown member; known are %s", strings.Join(genericMembers, ", ")))
 			return
 		}
 		if _, ok := d.root[name].(string); !ok {
-			d.unexpected(pointer, "a string")
+			d.unexpected(pointer, "a string") // a known name: it needs no escape
 			return
 		}
 	}

@@ -22,6 +22,9 @@ type reader struct {
 	scrub  scrubber
 	// hidden names members whose values are secrets, or is "".
 	hidden string
+	// path leads to the value that is being read. It becomes a pointer only in
+	// an error: a long name must not be copied for each of its members.
+	path []string
 
 	// clean is the copy of text[:copied] without secrets.
 	clean  bytes.Buffer
@@ -37,7 +40,7 @@ func readDocument(text []byte, scrub scrubber, hidden string) (*document, error)
 	}
 	r := &reader{text: text, tokens: json.NewDecoder(bytes.NewReader(text)), scrub: scrub, hidden: hidden}
 	r.tokens.UseNumber()
-	value, err := r.value("", 0)
+	value, err := r.value()
 	if err != nil {
 		return nil, err
 	}
@@ -65,21 +68,21 @@ func checkSyntax(text []byte) error {
 	return err
 }
 
-// value reads the next value, which stands at the pointer.
-func (r *reader) value(at string, depth int) (any, error) {
-	token, start, err := r.next(at)
+// value reads the next value.
+func (r *reader) value() (any, error) {
+	token, start, err := r.next()
 	if err != nil {
 		return nil, err
 	}
 	switch token := token.(type) {
 	case json.Delim:
-		if depth == maxDepth {
-			return nil, malformed(at, "objects and arrays nest deeper than %d", maxDepth)
+		if len(r.path) == maxDepth {
+			return nil, r.malformed("objects and arrays nest deeper than %d", maxDepth)
 		}
 		if token == '{' {
-			return r.object(at, depth+1)
+			return r.object()
 		}
-		return r.array(at, depth+1)
+		return r.array()
 	case json.Number:
 		if text := r.scrub.text(token.String()); text != token.String() {
 			r.replace(r.copyTo(start), text)
@@ -87,43 +90,44 @@ func (r *reader) value(at string, depth int) (any, error) {
 		}
 		return token, nil
 	case string:
-		return r.string(at, start, token)
+		return r.string(start, token)
 	default:
 		return token, nil
 	}
 }
 
-func (r *reader) object(at string, depth int) (any, error) {
+func (r *reader) object() (any, error) {
 	members := map[string]any{}
 	for r.tokens.More() {
-		token, start, err := r.next(at)
+		token, start, err := r.next()
 		if err != nil {
 			return nil, err
 		}
-		name, err := r.string(at, start, token.(string))
+		name, err := r.string(start, token.(string))
 		if err != nil {
 			return nil, err
 		}
-		member := at + "/" + escapePointer(name)
+		r.path = append(r.path, name)
 		if _, twice := members[name]; twice {
-			return nil, malformed(member, "the member is there twice; which one counts is not defined")
+			return nil, r.malformed("the member is there twice; which one counts is not defined")
 		}
-		if members[name], err = r.member(member, name, depth); err != nil {
+		if members[name], err = r.member(name); err != nil {
 			return nil, err
 		}
+		r.path = r.path[:len(r.path)-1]
 	}
-	_, _, err := r.next(at)
+	_, _, err := r.next()
 	return members, err
 }
 
 // member reads a member's value and hides it when its name says so. A null is
 // no secret.
-func (r *reader) member(at, name string, depth int) (any, error) {
+func (r *reader) member(name string) (any, error) {
 	if r.hidden == "" || !strings.EqualFold(name, r.hidden) {
-		return r.value(at, depth)
+		return r.value()
 	}
 	start := r.copyTo(r.skip(int(r.tokens.InputOffset())))
-	value, err := r.value(at, depth)
+	value, err := r.value()
 	if err != nil || value == nil {
 		return nil, err
 	}
@@ -131,23 +135,25 @@ func (r *reader) member(at, name string, depth int) (any, error) {
 	return redacted, nil
 }
 
-func (r *reader) array(at string, depth int) (any, error) {
+func (r *reader) array() (any, error) {
 	items := []any{}
 	for r.tokens.More() {
-		item, err := r.value(at+"/"+strconv.Itoa(len(items)), depth)
+		r.path = append(r.path, strconv.Itoa(len(items)))
+		item, err := r.value()
 		if err != nil {
 			return nil, err
 		}
 		items = append(items, item)
+		r.path = r.path[:len(r.path)-1]
 	}
-	_, _, err := r.next(at)
+	_, _, err := r.next()
 	return items, err
 }
 
 // string checks and cleans a string that begins at the offset.
-func (r *reader) string(at string, start int, text string) (string, error) {
+func (r *reader) string(start int, text string) (string, error) {
 	if strings.ContainsRune(text, 0) {
-		return "", malformed(at, "a string holds the character U+0000, which a database cannot store as text")
+		return "", r.malformed("a string holds the character U+0000, which a database cannot store as text")
 	}
 	clean := r.scrub.text(text)
 	// Half a surrogate pair is read as U+FFFD and has to be stored so too.
@@ -158,11 +164,11 @@ func (r *reader) string(at string, start int, text string) (string, error) {
 }
 
 // next returns the next token and the offset at which it begins.
-func (r *reader) next(at string) (json.Token, int, error) {
+func (r *reader) next() (json.Token, int, error) {
 	start := r.skip(int(r.tokens.InputOffset()))
 	token, err := r.tokens.Token()
 	if err != nil {
-		return nil, 0, malformed(at, "expected JSON: %s", err)
+		return nil, 0, r.malformed("expected JSON: %s", err)
 	}
 	return token, start, nil
 }
@@ -182,16 +188,28 @@ func (r *reader) copyTo(offset int) int {
 // replace puts a string in the place of everything that was read since the copy
 // was as long as start.
 func (r *reader) replace(start int, with string) {
-	quoted, err := json.Marshal(with)
-	if err != nil { // a string can always be written
-		panic(err)
-	}
+	quoted, _ := json.Marshal(with) // cannot fail: it is a string
 	r.clean.Truncate(start)
 	r.clean.Write(quoted)
 	r.copied = int(r.tokens.InputOffset())
 }
 
-// escapePointer writes a name as a part of a JSON pointer.
-func escapePointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+// malformed returns an error about the value that is being read.
+func (r *reader) malformed(format string, args ...any) error {
+	return malformed(pointerTo(r.path...), format, args...)
+}
+
+// pointerTo returns the JSON pointer to the member at the path. Very long names
+// are cut: the pointer goes into an answer.
+func pointerTo(path ...string) string {
+	const limit = 200
+	escape := strings.NewReplacer("~", "~0", "/", "~1")
+	var pointer strings.Builder
+	for _, name := range path {
+		if len(name) > limit {
+			name = strings.ToValidUTF8(name[:limit], "") + "…"
+		}
+		pointer.WriteString("/" + escape.Replace(name))
+	}
+	return pointer.String()
 }

@@ -29,6 +29,7 @@ func TestPayloadHasToBeStrictJSON(t *testing.T) {
 		"member twice by \\u": {`{"ref":"x","\u0072ef":"y"}`, refusal{pointer: "/ref", text: "there twice"}},
 		"zero character":      {`{"a":["x","\u0000"]}`, refusal{pointer: "/a/1", text: "U+0000"}},
 		"zero in a name":      {`{"a":{"\u0000":1}}`, refusal{pointer: "/a", text: "U+0000"}},
+		"long name":           {`{"` + strings.Repeat("é", 150) + `":{"a":1,"a":2}}`, refusal{pointer: "/" + strings.Repeat("é", 100) + "…/a", text: "there twice"}},
 		"deep arrays":         {`{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, refusal{pointer: "/a" + strings.Repeat("/0", 63), text: "deeper than 64"}},
 		"very deep arrays":    {strings.Repeat("[", 1<<20), refusal{text: "exceeded max depth"}},
 		"deep objects":        {strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 70), refusal{pointer: strings.Repeat("/a", 64), text: "deeper than 64"}},
@@ -103,4 +104,15 @@ func TestBodyTooLarge(t *testing.T) {
 	mustReceive(t, receiver, gitHubRequest("issues", []byte(`{"a":"1234"}`)))
 	mustRefuse(t, receiver, gitHubRequest("issues", []byte(`{"a":"12345"}`)),
 		refusal{reason: webhook.TooLarge, text: "has 13 bytes, the source takes 12"})
+}
+
+// A long name must not be copied for each of the members under it: this takes
+// milliseconds, or minutes.
+func TestLongNameOverManyMembers(t *testing.T) {
+	t.Parallel()
+	body := `{"` + strings.Repeat("n", 1_000_000) + `":[` + strings.Repeat("0,", 500_000) + `0]}`
+	got := mustReceive(t, gitHubReceiver(t), gitHubRequest("issues", []byte(body)))
+	if string(got.Body) != body {
+		t.Error("the body to store is not what was sent")
+	}
 }

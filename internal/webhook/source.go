@@ -48,8 +48,8 @@ const (
 	DefaultHeaderKey = "X-Regrow-Token"
 	// DefaultTolerance is what Standard Webhooks' own libraries allow.
 	DefaultTolerance = 5 * time.Minute
-	// DefaultMaxBody is five mebibytes. GitHub sends up to 25 MB.
-	DefaultMaxBody = 5 << 20
+	// DefaultMaxBody is 5 MB. GitHub sends up to 25 MB.
+	DefaultMaxBody = 5_000_000
 
 	// minSecret is the shortest secret, in bytes, that is worth the name.
 	minSecret = 8
@@ -133,8 +133,8 @@ func checkSecret(secret string) error {
 	return nil
 }
 
-// checkHeaderKey refuses names that can be no header, or none that a request
-// could bring.
+// checkHeaderKey refuses names that can be no header, and those that cannot
+// hold a secret.
 func checkHeaderKey(name string) error {
 	const marks = "!#$%&'*+-.^_`|~" // RFC 9110, section 5.6.2
 	for _, c := range name {
@@ -142,8 +142,8 @@ func checkHeaderKey(name string) error {
 			return fmt.Errorf("the header key %q is no header name: %q cannot stand in one", name, c)
 		}
 	}
-	if http.CanonicalHeaderKey(name) == "Host" {
-		return errors.New("the header key is \"Host\", which every request has; choose another, such as \"" + DefaultHeaderKey + "\"")
+	if taken := []string{"Content-Length", "Content-Type", "Host"}; slices.Contains(taken, http.CanonicalHeaderKey(name)) {
+		return fmt.Errorf("the header key is %q, which HTTP needs itself; choose another, such as %q", name, DefaultHeaderKey)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"short standard secret":  {webhook.Source{Name: "s", Kind: webhook.Generic, Secret: "whsec_c2hvcnQ="}, "at least 24 bytes"},
 		"bad previous standard":  {webhook.Source{Name: "s", Kind: webhook.Generic, Secret: standardSecret, PreviousSecrets: []string{"not a standard one"}}, "secret 2 of 2"},
 		"ill-formed header key":  {webhook.Source{Name: "s", Kind: webhook.Octopus, Secret: octopusSecret, HeaderKey: "X Token:"}, "' ' cannot stand"},
-		"header every request":   {webhook.Source{Name: "s", Kind: webhook.Octopus, Secret: octopusSecret, HeaderKey: "host"}, "choose another"},
+		"header of HTTP itself":  {webhook.Source{Name: "s", Kind: webhook.Octopus, Secret: octopusSecret, HeaderKey: "host"}, "HTTP needs itself"},
 		"negative tolerance":     {webhook.Source{Name: "s", Kind: webhook.Generic, Secret: standardSecret, Tolerance: -time.Second}, "tolerance is -1s"},
 		"negative limit":         {webhook.Source{Name: "s", Kind: webhook.GitHub, Secret: gitHubSecret, MaxBody: -1}, "-1 bytes"},
 	}
