@@ -98,8 +98,11 @@ func RetryAfter(err error) time.Duration {
 // fail completes an error: it writes the sentence and keeps the API key out of
 // everything that was read from elsewhere.
 func (c *Client) fail(e Error, what string) *Error {
-	e.Message = c.redact(fmt.Sprintf("could not %s in space %q of %s: %s", e.Op, c.space, c.server(), what))
+	e.Message = c.redact(fmt.Sprintf("could not %s (space %q of %s): %s", e.Op, c.space, c.server(), what))
 	e.Op, e.said = c.redact(e.Op), c.redact(e.said)
+	if e.cause != nil && c.redact(e.cause.Error()) != e.cause.Error() {
+		e.cause = nil // its text is in the sentence, without the key
+	}
 	return &e
 }
 

@@ -85,7 +85,7 @@ func (c *Client) do(ctx context.Context, request call) (answer, error) {
 			"the server has asked regrow to send nothing for a while (429 Too Many Requests)")
 	}
 	if err := c.pace.wait(ctx); err != nil {
-		return answer{}, c.unanswered(ctx, request.op, err, "waiting for its turn under regrow's own request limit")
+		return answer{}, c.outOfTurn(ctx, request.op, err)
 	}
 	a, err := c.send(ctx, request, target)
 	if err != nil {
@@ -111,8 +111,9 @@ func (c *Client) expand(ctx context.Context, request call) (string, error) {
 		values = values.with("spaceId", id)
 	}
 	for name, value := range values {
-		if value == "" {
-			return "", c.refuse(request.op, fmt.Sprintf("the value of %s is empty", name), "")
+		// Such a value would make the address that of something else.
+		if value == "" || value == "." || value == ".." {
+			return "", c.refuse(request.op, fmt.Sprintf("the value of %s is %q", name, value), "")
 		}
 	}
 	target, err := c.templates.Expand(request.route, map[string]any(values))
@@ -141,7 +142,7 @@ func (c *Client) send(ctx context.Context, request call, target string) (answer,
 	res, err := c.session.DoRawRequest(req)
 	if err != nil {
 		c.observe(request.method, label(request.route), 0, time.Since(start))
-		return answer{}, c.unanswered(ctx, request.op, err, c.patience())
+		return answer{}, c.unanswered(ctx, request.op, err)
 	}
 	defer newclient.CloseResponse(res)
 	content, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
@@ -149,35 +150,44 @@ func (c *Client) send(ctx context.Context, request call, target string) (answer,
 	a := answer{status: res.StatusCode, header: res.Header, body: content}
 	switch {
 	case err != nil && a.status >= 200 && a.status <= 299:
-		return answer{}, c.unanswered(ctx, request.op, fmt.Errorf("the answer broke off after %d bytes: %w", len(content), err), c.patience())
+		return answer{}, c.unanswered(ctx, request.op, fmt.Errorf("the answer broke off after %d bytes: %w", len(content), err))
 	case len(content) > maxBody:
 		return answer{}, c.broken(request.op, fmt.Sprintf("the answer has more than %d bytes", maxBody))
 	}
 	return a, nil
 }
 
-func (c *Client) patience() string { return fmt.Sprintf("waiting %s for an answer", c.timeout) }
-
 // unanswered is the error for a request without a complete answer. Whether it
 // had its effect is unknown. The caller's own cancellation passes as it is.
-func (c *Client) unanswered(ctx context.Context, op string, err error, waiting string) error {
+func (c *Client) unanswered(ctx context.Context, op string, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
 	e := Error{Op: op, Kind: Transient, cause: err,
 		Remedy: "check that the server is up and that its configured url can be reached from here"}
-	if ctx.Err() != nil {
-		e.cause, e.Remedy = ctx.Err(), ""
-		return c.fail(e, "the time given for it was over while "+waiting)
-	}
 	// The URL is in the sentence already.
 	if inner, ok := errors.AsType[*url.Error](err); ok {
 		err = inner.Err
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return c.fail(e, "no complete answer came; regrow gave up "+waiting)
+	switch {
+	case ctx.Err() != nil:
+		e.cause = ctx.Err()
+		return c.fail(e, "the time given for the whole operation was over before the answer came")
+	case errors.Is(err, context.DeadlineExceeded):
+		return c.fail(e, fmt.Sprintf("no complete answer came within %s", c.timeout))
 	}
 	return c.fail(e, plain(err.Error()))
+}
+
+// outOfTurn is the error for a request that regrow's own limit kept back.
+func (c *Client) outOfTurn(ctx context.Context, op string, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return c.fail(Error{
+		Op: op, Kind: Transient, cause: err,
+		Remedy: "raise the requests per minute for this server if Octopus allows more",
+	}, "its turn under regrow's own request limit would have come after its deadline")
 }
 
 // label is a route without its query, for metrics.
