@@ -1,0 +1,85 @@
+# `make` alone says what there is.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --silent
+SHELL := /bin/sh
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+
+# The tools and their versions are in tools/go.mod, apart from what regrow is
+# made of. Without cgo they build in seconds, not minutes.
+TOOL = CGO_ENABLED=0 go tool -modfile=tools/go.mod
+
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+# What to hand on: make demo ARGS=--once, make test ARGS=-short, make test PKG=./internal/jobs/
+ARGS ?=
+PKG  ?= ./...
+
+.PHONY: help
+help: ## List what can be made
+	awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: bootstrap build ## See regrow replace targets, with a private Postgres and a simulated Octopus
+	bin/regrow demo $(ARGS)
+
+.PHONY: test
+test: bootstrap ## Run all tests with the race detector
+	go test -race $(ARGS) $(PKG)
+
+.PHONY: bench
+bench: bootstrap ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem $(ARGS) $(PKG)
+
+.PHONY: build
+build: ## Build bin/regrow
+	$(BUILD) -o bin/regrow ./cmd/server
+
+.PHONY: cross
+cross: ## Build for every supported platform into dist/
+	for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/} ext=; \
+		[ $$os != windows ] || ext=.exe; \
+		echo "dist/regrow-$$os-$$arch$$ext"; \
+		GOOS=$$os GOARCH=$$arch $(BUILD) -o dist/regrow-$$os-$$arch$$ext ./cmd/server || exit 1; \
+	done
+
+.PHONY: generate
+generate: ## Generate Go from openapi.yaml and the SQL queries
+	$(TOOL) sqlc generate
+	for config in $$(find internal -name 'oapi-codegen*.yaml'); do \
+		$(TOOL) oapi-codegen -config $$config openapi.yaml || exit 1; \
+	done
+
+.PHONY: lint
+lint: ## Check format and code
+	unformatted=$$(gofmt -l cmd internal migrations); \
+	if [ -n "$$unformatted" ]; then echo "not formatted; run make format:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(TOOL) golangci-lint run
+
+.PHONY: format
+format: ## Format the code
+	gofmt -w cmd internal migrations
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what regrow calls
+	$(TOOL) govulncheck ./...
+
+.PHONY: docs
+docs: ## Check that the paths and make targets that the documents name exist
+	scripts/check-docs
+
+.PHONY: ci
+ci: ## Do all that is done before a change is taken
+	.ci/run
+
+.PHONY: bootstrap
+bootstrap: ## Install what is missing on this machine (Postgres, a C compiler)
+	scripts/bootstrap
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin dist coverage.out
