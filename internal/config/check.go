@@ -102,10 +102,8 @@ func (r *reader) mustKnow(path, thing, name string, known []string) bool {
 	if slices.Contains(known, name) {
 		return true
 	}
-	known = slices.DeleteFunc(slices.Clone(known), func(name string) bool { return name == "" })
-	if len(known) == 0 {
-		r.failAt(path, "no %s is named %s; there is none at all", thing, r.shown(path))
-		return false
+	if len(known) == 0 || slices.Contains(known, "") {
+		return false // the list or a name in it is wrong itself; that comes first
 	}
 	r.failAt(path, "no %s is named %s%s; known are %s", thing, r.shown(path), suggestion(name, known), strings.Join(known, ", "))
 	return false

@@ -13,7 +13,10 @@ import (
 func (r *reader) checkLanes(pipelines []pipeline.Pipeline) {
 	for j, later := range pipelines {
 		for i, earlier := range pipelines[:j] {
-			if !complete(earlier) || !complete(later) || placeOf(earlier) != placeOf(later) || earlier.Lane() == later.Lane() {
+			if !complete(earlier) || !complete(later) || earlier.Name == later.Name {
+				continue
+			}
+			if placeOf(earlier) != placeOf(later) || earlier.Lane() == later.Lane() {
 				continue
 			}
 			rolesPath := index("pipelines", j) + ".infrastructure.roles"
@@ -43,7 +46,8 @@ func (r *reader) sharedRoles(path string, earlier, later []string) []string {
 }
 
 // complete tells whether a pipeline has all that its lane is made of. One that
-// has not is reported already, and nothing follows from it.
+// has not is reported already, and nothing follows from it; the same holds for
+// pipelines of the same name.
 func complete(p pipeline.Pipeline) bool {
 	return p.Server.URL != "" && p.Server.Space != "" && p.Environment != "" && p.Infrastructure.Project != ""
 }
@@ -56,7 +60,8 @@ func placeOf(p pipeline.Pipeline) string {
 
 // release is a way in which a pipeline makes releases of a project.
 type release struct {
-	pipeline int
+	pipeline int // its place in the list
+	name     string
 	path     string
 	project  string
 	version  pipeline.Template
@@ -89,11 +94,11 @@ func releasesOf(p pipeline.Pipeline, i int) []release {
 	path := index("pipelines", i)
 	project := func(name string) string { return fold(p.Server.URL) + " " + fold(p.Server.Space) + " " + fold(name) }
 	return []release{
-		{i, path + ".infrastructure", project(p.Infrastructure.Project), p.Infrastructure.Version},
-		{i, path + ".application", project(p.Application.Project), p.Application.Version},
+		{i, p.Name, path + ".infrastructure", project(p.Infrastructure.Project), p.Infrastructure.Version},
+		{i, p.Name, path + ".application", project(p.Application.Project), p.Application.Version},
 	}
 }
 
 func (r release) meets(other release) bool {
-	return r.project == other.project && r.version == other.version && r.version != "" && !r.version.Uses("pipeline")
+	return r.name != other.name && r.project == other.project && r.version == other.version && r.version != "" && !r.version.Uses("pipeline")
 }

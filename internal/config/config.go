@@ -112,10 +112,16 @@ type Source struct {
 	Kind SourceKind
 	// Secret is the signing secret, or the header's value for kind octopus.
 	Secret Secret
+	// PreviousSecret is taken too, while the sender changes over to Secret; it is
+	// absent most of the time.
+	PreviousSecret Secret
 	// MaxBody is the largest body that is read.
 	MaxBody Size
 	// RequestsPerMinute is how many webhooks are taken at most.
 	RequestsPerMinute int
+	// Tolerance is how far the time of a signature may be from now; only for
+	// kind generic.
+	Tolerance time.Duration
 	// Server names the Octopus Server that calls back; only for kind octopus.
 	Server string
 	// Header carries the secret; only for kind octopus.

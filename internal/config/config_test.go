@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"errors"
+	"regexp"
 	"testing"
 
 	"regrow/internal/config"
@@ -32,6 +34,22 @@ func testEnvironment(name string) (string, bool) {
 		"OCTOPUS_WEBHOOK_SECRET": "octopus-secret-0123456789",
 		"EMPTY":                  "",
 		"LOG_LEVEL":              "debug",
+		"ENVIRONMENT":            "Development",
+		"REPOSITORY":             "shop",
 	}[name]
 	return value, ok
+}
+
+// listIndex is the place in a list that a path holds, such as "[0]".
+var listIndex = regexp.MustCompile(`\[[0-9]+\]`)
+
+// problemsOf parses a wrong file and returns its problems.
+func problemsOf(t testing.TB, data []byte) config.Problems {
+	t.Helper()
+	_, err := config.Parse("testdata/valid/x.yaml", data, config.Options{LookupEnv: testEnvironment})
+	problems, ok := errors.AsType[config.Problems](err)
+	if !ok {
+		t.Fatalf("expected Problems, got %T: %v", err, err)
+	}
+	return problems
 }

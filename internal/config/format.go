@@ -116,7 +116,8 @@ var webAddress = format[string]{
 		if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 			return "", false
 		}
-		u.Host = strings.ToLower(u.Host)
+		defaultPort := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+		u.Host = strings.TrimSuffix(strings.ToLower(u.Host), defaultPort)
 		return strings.TrimRight(u.String(), "/"), true
 	},
 }
@@ -131,12 +132,6 @@ var serverAddress = format[string]{
 }
 
 var headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-
-// header is the name of an HTTP header.
-var header = format[string]{
-	want:  "the name of an HTTP header such as X-Regrow-Token",
-	parse: func(text string) (string, bool) { return text, headerPattern.MatchString(text) },
-}
 
 // octopusName is a name that Octopus knows something by, and not an id such as
 // "Environments-1". Runs exclude each other by name: two pipelines of which one

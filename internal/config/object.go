@@ -34,7 +34,7 @@ type scalar struct {
 func (r *reader) objectAt(n *node, path, want string) *object {
 	o := &object{r: r, path: path, at: n.at, node: n}
 	if n.kind != objectKind {
-		r.fail(n.at, path, "expected %s, got %s", want, n.kind)
+		r.failKind(n, path, want)
 		o.node, o.silent = nil, true
 	}
 	return o
@@ -52,8 +52,11 @@ func (o *object) take(key string) *node {
 	}
 	path := join(o.path, key)
 	o.r.places[path] = place{at: e.value.at}
-	if e.value.kind == nullKind {
+	switch e.value.kind {
+	case nullKind:
 		o.r.fail(e.at, path, "the key has no value; give it one or remove the key")
+		return nil
+	case brokenKind:
 		return nil
 	}
 	return e.value
@@ -92,10 +95,17 @@ func (o *object) done() {
 	}
 	for _, e := range o.node.entries {
 		if !slices.Contains(o.known, e.key) {
-			o.r.fail(e.at, join(o.path, e.key), "unknown key%s; known here: %s",
-				suggestion(e.key, o.known), strings.Join(o.known, ", "))
+			o.unknown(e)
 		}
 	}
+}
+
+func (o *object) unknown(e entry) {
+	hint := suggestion(e.key, o.known)
+	if hint == "" {
+		hint = "; known here: " + strings.Join(o.known, ", ")
+	}
+	o.r.fail(e.at, join(o.path, e.key), "unknown key%s", hint)
 }
 
 // text reads a text that may be absent.
@@ -120,13 +130,8 @@ func (o *object) requiredText(key, want string) (scalar, bool) {
 
 // textAt reads n as text and fills in its variables.
 func (r *reader) textAt(n *node, path, want string) (scalar, bool) {
-	switch n.kind {
-	case textKind:
-	case integerKind, otherKind:
-		r.fail(n.at, path, "expected %s, got %s; put it in quotes to make it text", want, n.kind)
-		return scalar{}, false
-	default:
-		r.fail(n.at, path, "expected %s, got %s", want, n.kind)
+	if n.kind != textKind {
+		r.failKind(n, path, want)
 		return scalar{}, false
 	}
 	e := expand(n.text, r.opts.LookupEnv)
@@ -155,7 +160,7 @@ func (o *object) texts(key, want string) []scalar {
 	}
 	path := join(o.path, key)
 	if n.kind != listKind {
-		o.r.fail(n.at, path, "expected a list of %s, got %s", want, n.kind)
+		o.r.failKind(n, path, "a list of "+want)
 		return nil
 	}
 	var all []scalar
@@ -180,7 +185,7 @@ func (o *object) nonEmpty(key, want string) {
 		return
 	}
 	if e := o.node.entry(key); e != nil && e.value.kind == listKind && len(e.value.items) == 0 {
-		o.r.fail(e.value.at, join(o.path, key), "the list is empty; expected %s", want)
+		o.r.fail(e.value.at, join(o.path, key), "the list is empty; expected at least one of %s", want)
 	}
 }
 
@@ -193,7 +198,7 @@ func each[T any](o *object, key, want string, read func(*object) T) []T {
 	}
 	path := join(o.path, key)
 	if n.kind != listKind {
-		o.r.fail(n.at, path, "expected a list of %s, got %s", want, n.kind)
+		o.r.failKind(n, path, "a list of "+want)
 		return nil
 	}
 	all := make([]T, 0, len(n.items))
@@ -252,9 +257,12 @@ func (o *object) name() string {
 	if !ok {
 		return ""
 	}
-	if len(s.variables) > 0 || !namePattern.MatchString(s.value) {
-		o.r.fail(s.at, s.path, "expected %s, got %s", want, show(s.written))
+	if len(s.variables) > 0 {
+		o.r.fail(s.at, s.path, "expected %s, without variables; got %s", want, show(s.written))
 		return ""
+	}
+	if !namePattern.MatchString(s.value) {
+		o.r.fail(s.at, s.path, "expected %s, got %s", want, s.origin())
 	}
 	return s.value
 }

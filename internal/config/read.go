@@ -1,31 +1,24 @@
 package config
 
 import (
-	"encoding/base64"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 )
 
-// The defaults of regrow.yaml outside of its pipelines.
+// The defaults of regrow.yaml outside of its sources and pipelines.
 const (
 	defaultListen         = "127.0.0.1:8080"
 	defaultMaxConnections = 10
 	defaultLogLevel       = "info"
 	defaultServerRate     = 180
-	defaultSourceRate     = 600
-	defaultMaxBody        = Size(5_000_000)
-	defaultHeader         = "X-Regrow-Token"
 	defaultInterval       = 30 * time.Second
 )
 
 // octopusRate is how many requests a minute an Octopus Server takes from one
 // user by default (Octopus docs: rate limits, from 2026.3).
 const octopusRate = 200
-
-// reservedSource is the source of the runs that people start through the API.
-const reservedSource = "api"
 
 // config reads the whole file. Top-level keys that start with "x-" are left
 // alone: they are a place for anchors.
@@ -137,11 +130,9 @@ func readAPI(o *object) API {
 }
 
 func readToken(o *object) Token {
-	return Token{
-		Name:  o.name(),
-		Role:  required(o, "role", choice(Viewer, Operator)),
-		Token: o.strongSecret("token", "a bearer token"),
-	}
+	t := Token{Name: o.name(), Role: required(o, "role", choice(Viewer, Operator))}
+	t.Token, _ = o.strongSecret("token", "a bearer token")
+	return t
 }
 
 func readServer(o *object) Server {
@@ -157,55 +148,6 @@ func readServer(o *object) Server {
 	}
 	o.warnPlain("url", s.URL, "the API key")
 	return s
-}
-
-func readSource(o *object) Source {
-	s := Source{
-		Name:              o.name(),
-		Kind:              required(o, "kind", choice(GitHub, Generic, Octopus)),
-		Secret:            o.strongSecret("secret", "the secret that the sender knows too"),
-		MaxBody:           optional(o, "max_body", size(1000, 25_000_000), defaultMaxBody),
-		RequestsPerMinute: o.integer("requests_per_minute", defaultSourceRate, 1, 100_000),
-	}
-	if s.Name == reservedSource {
-		o.r.failAt(join(o.path, "name"), "the name %q is reserved for runs that people start through the API; choose another", reservedSource)
-	}
-	if s.Kind == Generic {
-		o.checkStandardSecret(s.Secret)
-	}
-	s.Server, s.Header = o.callback(s.Kind)
-	return s
-}
-
-// callback reads what only Octopus subscriptions have.
-func (o *object) callback(kind SourceKind) (server, headerName string) {
-	const want = "the name of the server in servers that calls back"
-	if kind == Octopus {
-		s, _ := o.requiredText("server", want)
-		return s.value, optional(o, "header", header, defaultHeader)
-	}
-	for _, key := range []string{"server", "header"} {
-		if n := o.take(key); n != nil && kind != "" {
-			o.r.fail(n.at, join(o.path, key), "only a source of kind %s has this key, this one is of kind %s; remove it", Octopus, kind)
-		}
-	}
-	return "", ""
-}
-
-// checkStandardSecret checks a secret as the Standard Webhooks specification
-// writes it: base64, usually after "whsec_".
-func (o *object) checkStandardSecret(s Secret) {
-	if s.IsZero() {
-		return
-	}
-	if _, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s.Reveal(), "whsec_")); err == nil {
-		return
-	}
-	path := join(o.path, "secret")
-	if o.has("secret_file") {
-		path += "_file"
-	}
-	o.r.failAt(path, `expected a Standard Webhooks secret, which is "whsec_" and base64; make one with: echo "whsec_$(openssl rand -base64 24)"`)
 }
 
 func readReconcile(o *object) Reconcile {

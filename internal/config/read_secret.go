@@ -2,14 +2,19 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
 	"unicode"
 )
 
-// weakSecret is the length below which a secret is easy to guess.
-const weakSecret = 16
+const (
+	// leastSecret is the length below which a secret is none.
+	leastSecret = 8
+	// weakSecret is the length below which a secret is easy to guess.
+	weakSecret = 16
+)
 
 // secret reads a secret from key, or from the file that key_file names.
 // Problems name the key, the variable or the file, and never what is in it.
@@ -32,7 +37,7 @@ func (o *object) secretOrPublic(key, want string, public func(string) bool) (Sec
 	case fromFile != nil:
 		return o.secretFile(fromFile, key, want), path + "_file"
 	case !o.has(key) && !o.has(key+"_file"):
-		o.missing(key, want+" as ${VARIABLE}, or "+key+"_file with the name of a file that holds it")
+		o.missing(key, fmt.Sprintf("%s: write %s: ${VARIABLE} or %s_file: FILE", want, key, key))
 	}
 	return Secret{}, path
 }
@@ -96,6 +101,9 @@ func (o *object) checkSecret(value, path, want, origin string) Secret {
 	case strings.TrimSpace(value) == "":
 		o.r.failAt(path, "expected %s, but %s is empty", want, origin)
 		return Secret{}
+	case strings.TrimSpace(value) != value:
+		o.r.failAt(path, "expected %s, but %s begins or ends with white space", want, origin)
+		return Secret{}
 	case strings.ContainsFunc(value, unicode.IsControl):
 		o.r.failAt(path, "expected %s in one line, but %s holds a line break or another control character", want, origin)
 		return Secret{}
@@ -103,11 +111,17 @@ func (o *object) checkSecret(value, path, want, origin string) Secret {
 	return NewSecret(value)
 }
 
-// strongSecret reads a secret and warns when it is easy to guess.
-func (o *object) strongSecret(key, want string) Secret {
+// strongSecret reads a secret that nobody may guess. It returns the path of the
+// key that the secret came from.
+func (o *object) strongSecret(key, want string) (Secret, string) {
 	s, path := o.secretOrPublic(key, want, func(string) bool { return false })
-	if !s.IsZero() && len(s.Reveal()) < weakSecret {
-		o.r.warnAt(path, "the secret is shorter than %d characters; make a random one, for instance with: openssl rand -hex 32", weakSecret)
+	const remedy = "make a random one, for instance with: openssl rand -hex 32"
+	switch length := len(s.Reveal()); {
+	case s.IsZero():
+	case length < leastSecret:
+		o.r.failAt(path, "expected a secret of at least %d characters; %s", leastSecret, remedy)
+	case length < weakSecret:
+		o.r.warnAt(path, "the secret is shorter than %d characters; %s", weakSecret, remedy)
 	}
-	return s
+	return s, path
 }

@@ -34,6 +34,17 @@ func (r *reader) problem(at position, path, format string, args ...any) Problem 
 	return Problem{File: r.file, Line: at.line, Column: at.column, Path: path, Message: fmt.Sprintf(format, args...)}
 }
 
+// failKind reports a node that is of another kind than wanted.
+func (r *reader) failKind(n *node, path, want string) {
+	switch n.kind {
+	case brokenKind:
+	case integerKind, otherKind:
+		r.fail(n.at, path, "expected %s, got %s (text that looks like one needs quotes)", want, n.kind)
+	default:
+		r.fail(n.at, path, "expected %s, got %s", want, n.kind)
+	}
+}
+
 // failAt reports a problem of a key that was read before, at the key itself or
 // at the nearest object around it.
 func (r *reader) failAt(path, format string, args ...any) {

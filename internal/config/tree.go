@@ -25,6 +25,8 @@ const (
 	integerKind kind = "a whole number"
 	otherKind   kind = "a number, date or truth value"
 	nullKind    kind = "nothing"
+	// brokenKind is what has been reported already.
+	brokenKind kind = "broken"
 )
 
 // node is a YAML value with its place. Aliases and merge keys are resolved;
@@ -224,14 +226,14 @@ func (b *treeBuilder) alias(n *ast.AliasNode, at position) *node {
 		}
 	}
 	b.report(at, "the alias names no anchor that stands before it")
-	return &node{kind: nullKind, at: at}
+	return &node{kind: brokenKind, at: at}
 }
 
 // tagged allows "!!str", which makes a text of any scalar, and nothing else.
 func (b *treeBuilder) tagged(n *ast.TagNode, at position) *node {
 	if n.Start.Value != string(token.StringTag) {
 		b.report(at, "YAML tags other than !!str are not supported; remove the tag")
-		return &node{kind: nullKind, at: at}
+		return &node{kind: brokenKind, at: at}
 	}
 	value := b.build(n.Value)
 	if value.kind == integerKind || value.kind == otherKind {
