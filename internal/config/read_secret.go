@@ -82,7 +82,8 @@ func (o *object) secretFile(n *node, key, want string) Secret {
 	}
 	data, err := o.r.opts.ReadFile(file)
 	if err != nil {
-		o.r.failAt(path, "cannot read the file %s: %s", s.origin(), cause(err))
+		// The name stays unsaid: it may be the secret itself, put here by mistake.
+		o.r.failAt(path, "cannot read the file that stands here: %s (relative names start at %q)", cause(err), filepath.Dir(o.r.file))
 		return Secret{}
 	}
 	return o.checkSecret(strings.TrimRight(string(data), "\r\n"), path, want, "the file "+s.origin())

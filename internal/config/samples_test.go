@@ -90,6 +90,7 @@ func (s sample) compare(t *testing.T, problems config.Problems, extension string
 	var got string
 	for _, p := range problems {
 		p.File = "regrow.yaml"
+		p.Message = strings.ReplaceAll(p.Message, filepath.Dir(s.path), "FOLDER")
 		got += p.String() + "\n"
 	}
 	beside := strings.TrimSuffix(s.path, ".yaml") + extension

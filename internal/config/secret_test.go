@@ -40,7 +40,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	log := zerolog.New(&out)
 	log.Info().Any("secret", secret).Interface("value", value).Stringer("stringer", secret).Send()
 	for _, marshal := range []func(any) ([]byte, error){json.Marshal, yaml.Marshal, xml.Marshal} {
-		text, err := marshal(struct{ Secret config.Secret }{secret})
+		text, err := marshal(secret)
 		if err != nil {
 			t.Fatal(err)
 		}
