@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,6 +58,9 @@ type Engine struct {
 
 	stopReconciler context.CancelFunc
 	reconciler     sync.WaitGroup
+	// reconciled is when the last look of the reconciler succeeded, in Unix
+	// nanoseconds.
+	reconciled atomic.Int64
 }
 
 // New prepares an engine; Start makes it work.
@@ -122,6 +126,16 @@ func (e *Engine) Stop(ctx context.Context) error {
 	handBack, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTime)
 	defer cancel()
 	return e.river.StopAndCancel(handBack)
+}
+
+// Working returns an error when jobs are not being worked on: when the engine
+// was not started, or its reconciler has not succeeded for long.
+func (e *Engine) Working() error {
+	last := time.Unix(0, e.reconciled.Load())
+	if silence := e.Now().Sub(last); silence > max(3*e.reconcilePeriod(), 30*time.Second) {
+		return fmt.Errorf("the last successful look after the jobs was %s ago", silence.Round(time.Second))
+	}
+	return nil
 }
 
 // handBackTime bounds what a cancelled execution takes to write its end.

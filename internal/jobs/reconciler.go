@@ -41,12 +41,16 @@ func (e *Engine) reconcilePeriod() time.Duration {
 
 // Reconcile looks once.
 func (e *Engine) Reconcile(ctx context.Context) error {
-	return errors.Join(
+	err := errors.Join(
 		e.wakeDue(ctx),
 		e.recoverLost(ctx),
 		e.recoverVanished(ctx),
 		e.unstrandLanes(ctx),
 	)
+	if err == nil {
+		e.reconciled.Store(e.Now().UnixNano())
+	}
+	return err
 }
 
 // wakeDue has the runs look at Octopus that no event has woken in time.

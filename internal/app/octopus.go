@@ -1,0 +1,42 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"regrow/internal/jobs"
+	"regrow/internal/octopus"
+)
+
+// riverLogLevel hides what River tells of its own working.
+const riverLogLevel = slog.LevelWarn
+
+// octopusClients makes a client for each configured server.
+func (a *App) octopusClients() (map[string]jobs.Octopus, error) {
+	requests := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "regrow_octopus_request_duration_seconds",
+		Help:    "Requests to Octopus Servers; status 0 means that none came.",
+		Buckets: prometheus.ExponentialBuckets(0.01, 2.5, 10),
+	}, []string{"server", "method", "route", "status"})
+	a.registry.MustRegister(requests)
+
+	clients := make(map[string]jobs.Octopus, len(a.Config.Servers))
+	for _, server := range a.Config.Servers {
+		client, err := octopus.New(octopus.Config{
+			URL: server.URL, APIKey: server.APIKey.Reveal(), Space: server.Space,
+			RequestsPerMinute: server.RequestsPerMinute, UserAgent: "regrow/" + a.Version,
+			Observe: func(method, route string, status int, took time.Duration) {
+				requests.WithLabelValues(server.Name, method, route, strconv.Itoa(status)).Observe(took.Seconds())
+			},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("server %q: %w", server.Name, err)
+		}
+		clients[server.Name] = client
+	}
+	return clients, nil
+}
