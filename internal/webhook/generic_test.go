@@ -101,6 +101,7 @@ func TestGenericMalformed(t *testing.T) {
 		"version with spaces":    {[]string{repo, branch, commit, `"version":"2 6"`}, refusal{pointer: "/version", text: "Octopus"}},
 		"address is no web page": {[]string{repo, branch, commit, `"url":"ci/118"`}, refusal{pointer: "/url", text: "http or https"}},
 		"address runs a script":  {[]string{repo, branch, commit, `"url":"javascript:alert(1)"`}, refusal{pointer: "/url", text: "http or https"}},
+		"script with a host":     {[]string{repo, branch, commit, `"url":"javascript://ci.example/%0aalert(1)"`}, refusal{pointer: "/url", text: "http or https"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -129,6 +129,7 @@ func TestOctopusMalformed(t *testing.T) {
 		"documents are text": {`["Machines-3", "Environments-1", "MachinePolicies-1"]`, `"Machines-3"`, refusal{pointer: "/Payload/Event/RelatedDocumentIds", text: "array of strings"}},
 		"document is a flag": {`"Environments-1"`, `false`, refusal{pointer: "/Payload/Event/RelatedDocumentIds/1", text: "expected a string, found false"}},
 		"batch is a half":    {`"TotalEventsInBatch": 2`, `"TotalEventsInBatch": 2.5`, refusal{pointer: "/Payload/TotalEventsInBatch", text: "whole number"}},
+		"batch is negative":  {`"TotalEventsInBatch": 2`, `"TotalEventsInBatch": -2`, refusal{pointer: "/Payload/TotalEventsInBatch", text: "whole number"}},
 		"batch is a word":    {`"TotalEventsInBatch": 2`, `"TotalEventsInBatch": "two"`, refusal{pointer: "/Payload/TotalEventsInBatch", text: "whole number"}},
 	}
 	for name, test := range tests {

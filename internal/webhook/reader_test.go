@@ -87,6 +87,29 @@ func TestSecretWithoutItsPrefixIsHidden(t *testing.T) {
 	}
 }
 
+func TestSecretThatBeginsAnotherHidesBoth(t *testing.T) {
+	t.Parallel()
+	source := webhook.Source{Kind: webhook.GitHub, Secret: gitHubSecret, PreviousSecrets: []string{gitHubSecret + "-before"}}
+	body := `{"a":"` + gitHubSecret + `-before ` + gitHubSecret + `"}`
+	got := mustReceive(t, newReceiver(t, source), gitHubRequest("issues", []byte(body)))
+	if want := `{"a":"[redacted] [redacted]"}`; string(got.Body) != want {
+		t.Errorf("stored %s, want %s", got.Body, want)
+	}
+}
+
+// What is left of such a secret without its prefix is a word that may stand
+// anywhere.
+func TestSecretOfAnotherKindWithThePrefix(t *testing.T) {
+	t.Parallel()
+	const secret, body = "whsec_push", `{"a":"push whsec_push"}`
+	request := gitHubRequest("issues", []byte(body))
+	request.Header.Set("X-Hub-Signature-256", webhook.SignGitHub(secret, request.Body))
+	got := mustReceive(t, newReceiver(t, webhook.Source{Kind: webhook.GitHub, Secret: secret}), request)
+	if want := `{"a":"push [redacted]"}`; string(got.Body) != want {
+		t.Errorf("stored %s, want %s", got.Body, want)
+	}
+}
+
 func TestSecretInDigitsIsHidden(t *testing.T) {
 	t.Parallel()
 	receiver := newReceiver(t, webhook.Source{Kind: webhook.GitHub, Secret: "1234567890"})
