@@ -67,24 +67,24 @@ func (a account) canReach(dir string) error {
 	if !a.drop {
 		return nil
 	}
-	real, err := filepath.EvalSymlinks(dir)
+	at, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return fmt.Errorf("looking at the directory for PostgreSQL: %w", err)
 	}
 	for {
-		info, err := os.Stat(real)
+		info, err := os.Stat(at)
 		if err != nil {
 			return fmt.Errorf("looking at the directory for PostgreSQL: %w", err)
 		}
 		if !a.mayEnter(info) {
 			return fmt.Errorf("PostgreSQL runs as user %s (never as root), who may not enter %s (mode %s): choose a directory outside it, such as /var/lib/regrow",
-				a.name, real, info.Mode().Perm())
+				a.name, at, info.Mode().Perm())
 		}
-		parent := filepath.Dir(real)
-		if parent == real {
+		parent := filepath.Dir(at)
+		if parent == at {
 			return nil
 		}
-		real = parent
+		at = parent
 	}
 }
 

@@ -105,8 +105,8 @@ func (f finder) candidates(ctx context.Context) []string {
 	var dirs []string
 	if postgres, err := f.lookPath("postgres"); err == nil {
 		// A link into PATH need not have the other programs beside it.
-		if real, err := filepath.EvalSymlinks(postgres); err == nil {
-			dirs = append(dirs, filepath.Dir(real))
+		if target, err := filepath.EvalSymlinks(postgres); err == nil {
+			dirs = append(dirs, filepath.Dir(target))
 		}
 	}
 	if config, err := f.lookPath("pg_config"); err == nil {

@@ -76,7 +76,7 @@ func TestFindBinaries(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if real, _ := filepath.EvalSymlinks(test.dir); found.dir != test.dir && found.dir != real {
+			if resolved, _ := filepath.EvalSymlinks(test.dir); found.dir != test.dir && found.dir != resolved {
 				t.Errorf("found %s, want %s", found.dir, test.dir)
 			}
 		})

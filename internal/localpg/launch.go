@@ -127,17 +127,24 @@ func (s *Server) holdsData() error {
 // worthAnotherTry tells a server that is not ready yet from one that says no.
 func worthAnotherTry(err error) bool {
 	const cannotConnectNow = "57P03" // starting up, or recovering
+	state := sqlState(err)
+	return state == "" || state == cannotConnectNow
+}
+
+// sqlState is the code of an error that the server answered with; "" if it did
+// not answer.
+func sqlState(err error) string {
 	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return refusal.Code == cannotConnectNow
+		return refusal.Code
 	}
-	return true
+	return ""
 }
 
 // prepareDatabase makes the default database, and the password for TCP.
 func (s *Server) prepareDatabase(ctx context.Context) error {
 	const duplicateDatabase = "42P04" // a durable server has it from the first time
 	err := s.execute(ctx, "create database "+DefaultDatabase)
-	if refusal, ok := errors.AsType[*pgconn.PgError](err); err != nil && !(ok && refusal.Code == duplicateDatabase) {
+	if err != nil && sqlState(err) != duplicateDatabase {
 		return fmt.Errorf("making the database %s: %w", DefaultDatabase, err)
 	}
 	if s.opts.Port == 0 {

@@ -31,7 +31,7 @@ func endLeftover(ctx context.Context, l layout, logger zerolog.Logger) error {
 	if err != nil || left == nil {
 		return err
 	}
-	if !left.listens() {
+	if !left.listens(ctx) {
 		return left.forget(ctx)
 	}
 	logger.Warn().Int("pid", left.pid).Str("dir", l.root).
@@ -67,11 +67,11 @@ func readHolder(l layout) (*holder, error) {
 	return left, nil
 }
 
-func (h *holder) listens() bool {
+func (h *holder) listens(ctx context.Context) bool {
 	if h.pid <= 1 || h.socket == "" {
 		return false
 	}
-	conn, err := net.Dial("unix", h.socket)
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", h.socket)
 	if err != nil {
 		return false
 	}
@@ -110,8 +110,11 @@ func (h *holder) ended() bool {
 func (h *holder) forget(ctx context.Context) error {
 	if h.pid > 1 {
 		out, err := exec.CommandContext(ctx, "ps", "-o", "comm=", "-p", strconv.Itoa(h.pid)).Output()
-		if err != nil || strings.Contains(string(out), "postgres") {
-			return nil // no such process, or perhaps a postmaster
+		if err != nil {
+			return nil //nolint:nilerr // no such process: a stale file, which PostgreSQL replaces
+		}
+		if strings.Contains(string(out), "postgres") {
+			return nil // perhaps a postmaster
 		}
 	}
 	if err := os.Remove(h.file); err != nil {

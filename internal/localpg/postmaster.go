@@ -60,7 +60,8 @@ func startPostmaster(l layout, owner account, log *os.File, command ...string) (
 	if l.temporary {
 		signal, root = "QUIT", l.root
 	}
-	cmd := exec.Command("/bin/sh", append([]string{"-c", guard, "regrow-postgres", signal, root, l.scratch}, command...)...)
+	script := []string{"-c", guard, "regrow-postgres", signal, root, l.scratch}
+	cmd := exec.Command("/bin/sh", append(script, command...)...) //nolint:noctx // it outlives the context of Start
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = l.root, environment(), owner.attributes()
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{heard}
 	err = cmd.Start()
