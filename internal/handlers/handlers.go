@@ -1,0 +1,166 @@
+// Package handlers is regrow's HTTP side: it takes webhooks in, serves the REST
+// API of openapi.yaml and tells how the process is.
+//
+// A handler decodes, makes one call and answers. The transactions of the use
+// cases are opened here (intake.go, start.go, steer.go); what a run's life
+// consists of is behind the interface Runs. Errors become problem documents in
+// one place (problem.go), and all routes stand in one place (routes.go).
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+	"regrow/internal/webhook"
+)
+
+// Runs is the life of runs, as far as HTTP can touch it. Every method works in
+// the caller's transaction and commits nothing itself.
+type Runs interface {
+	// Prepare takes the locks for several Creates in one transaction, in an
+	// order in which transactions cannot block each other for good.
+	Prepare(ctx context.Context, tx pgx.Tx, pipelines []pipeline.Pipeline) error
+	// Create makes a run for the commit and lets it take its lane or queue.
+	Create(ctx context.Context, tx pgx.Tx, deliveryID uuid.UUID, p pipeline.Pipeline, c pipeline.Commit) (store.Run, error)
+	// Wake asks the server's active runs to look again and returns how many.
+	Wake(ctx context.Context, tx pgx.Tx, server string) (int, error)
+	// Retry starts a failed run again, from the stage where it failed when from
+	// is empty. It returns a *pipeline.Refusal when the run cannot be retried
+	// and pgx.ErrNoRows when there is none.
+	Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipeline.Stage, by string) (store.Run, error)
+	// Cancel ends a run, or asks it to end. Its errors are those of Retry.
+	Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error)
+}
+
+// Source is a configured sender of webhooks.
+type Source struct {
+	Receiver *webhook.Receiver
+	// PerMinute is how many verified deliveries are taken in a minute; 0 sets
+	// no limit.
+	PerMinute int
+	// Server names the Octopus Server that a source of kind octopus speaks for.
+	Server string
+}
+
+// Check is one thing that has to be right for the process to be ready.
+type Check struct {
+	Name string
+	OK   bool
+	// Detail says what is wrong, without secrets: anybody can read it.
+	Detail string
+}
+
+// Timing says how long things may take. A zero member takes its default.
+type Timing struct {
+	// Intake is how long storing a delivery may take before the sender is told
+	// to come again. It has to be shorter than senders wait (10 s). Default 5 s.
+	Intake time.Duration
+	// Request is how long any other request may take, streams excepted.
+	// Default 15 s.
+	Request time.Duration
+	// Body is how long a request's body may take to arrive. Default 10 s.
+	Body time.Duration
+	// Poll is how often a stream of events looks for new ones. Default 500 ms.
+	Poll time.Duration
+	// Heartbeat is how long a stream may be silent. Default 15 s.
+	Heartbeat time.Duration
+}
+
+// Deps are what the handlers work with.
+type Deps struct {
+	Pool      *pgxpool.Pool
+	Pipelines []pipeline.Pipeline
+	Sources   []Source
+	Tokens    []Token
+	// Unguarded lets everybody do everything over the REST API when there are
+	// no tokens. It is meant for development on a loopback address.
+	Unguarded bool
+	Runs      Runs
+	// Ready returns the checks of readiness.
+	Ready func(context.Context) []Check
+	// Draining tells that the process is stopping: nothing new is taken in, and
+	// streams end.
+	Draining func() bool
+	Now      func() time.Time
+	// NewID returns ids that sort by time (UUID version 7).
+	NewID    func() uuid.UUID
+	Logger   zerolog.Logger
+	Registry *prometheus.Registry
+	Timing   Timing
+}
+
+// handler is what all handlers share. It is not changed after New.
+type handler struct {
+	Deps
+	store     *store.Queries
+	sources   map[string]*source
+	pipelines map[string]pipeline.Pipeline
+	routes    map[string]*routers.Route
+	metrics   *metrics
+}
+
+// New returns the handler of all of regrow's HTTP routes, or an error that says
+// which dependency cannot work.
+func New(deps Deps) (http.Handler, error) {
+	if err := deps.check(); err != nil {
+		return nil, fmt.Errorf("preparing the HTTP handlers: %w", err)
+	}
+	deps.Timing = deps.Timing.complete()
+	h := &handler{Deps: deps, store: store.New(deps.Pool), pipelines: map[string]pipeline.Pipeline{}}
+	for _, p := range deps.Pipelines {
+		h.pipelines[p.Name] = p
+	}
+	var err error
+	if h.sources, err = newSources(deps.Sources); err != nil {
+		return nil, fmt.Errorf("preparing the HTTP handlers: %w", err)
+	}
+	if h.routes, err = describedRoutes(); err != nil {
+		return nil, fmt.Errorf("preparing the HTTP handlers: %w", err)
+	}
+	if h.metrics, err = newMetrics(deps.Registry, h.store, deps.Logger, deps.Now); err != nil {
+		return nil, fmt.Errorf("preparing the HTTP handlers: %w", err)
+	}
+	return h.router(), nil
+}
+
+func (d Deps) check() error {
+	switch {
+	case d.Pool == nil, d.Runs == nil, d.Ready == nil, d.Draining == nil, d.Now == nil, d.NewID == nil, d.Registry == nil:
+		return errors.New("pool, runs, ready, draining, now, new id and registry are all needed")
+	case len(d.Tokens) == 0 && !d.Unguarded:
+		return errors.New("there are no API tokens; nobody could use the API")
+	case len(d.Tokens) > 0 && d.Unguarded:
+		return errors.New("there are API tokens, and yet the API is to be open to everybody")
+	}
+	return nil
+}
+
+func (t Timing) complete() Timing {
+	for _, setting := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{&t.Intake, 5 * time.Second},
+		{&t.Request, 15 * time.Second},
+		{&t.Body, 10 * time.Second},
+		{&t.Poll, 500 * time.Millisecond},
+		{&t.Heartbeat, 15 * time.Second},
+	} {
+		if *setting.value == 0 {
+			*setting.value = setting.fallback
+		}
+	}
+	return t
+}

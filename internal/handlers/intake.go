@@ -1,0 +1,207 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"regrow/internal/handlers/api"
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+	"regrow/internal/webhook"
+)
+
+// arrival is a verified delivery.
+type arrival struct {
+	source   Source
+	delivery webhook.Delivery
+	headers  http.Header
+	received time.Time
+}
+
+// start is a run that a delivery is to make.
+type start struct {
+	pipeline pipeline.Pipeline
+	commit   pipeline.Commit
+}
+
+// plan is what a delivery asks for, before anything is stored.
+type plan struct {
+	starts     []start
+	mismatches []pipeline.Mismatch
+	// wakes names the Octopus Server whose runs are to look again.
+	wakes string
+	// reason says why the plan does nothing.
+	reason string
+}
+
+func (p plan) outcome() string {
+	if len(p.starts) == 0 && p.wakes == "" {
+		return string(api.DeliveryOutcomeIgnored)
+	}
+	return string(api.DeliveryOutcomeAccepted)
+}
+
+// plan decides what becomes of a delivery.
+func (h *handler) plan(a arrival) plan {
+	switch {
+	case a.delivery.Target != nil:
+		return plan{wakes: a.source.Server}
+	case a.delivery.Ignored != "":
+		return plan{reason: a.delivery.Ignored}
+	}
+	source := a.source.Receiver.Name()
+	var p plan
+	fed := 0
+	for _, line := range h.Pipelines {
+		if line.Source != source {
+			continue // says nothing about the commit
+		}
+		fed++
+		if commit, mismatch := lastMatch(line, source, a.delivery.Commits); mismatch != nil {
+			p.mismatches = append(p.mismatches, *mismatch)
+		} else {
+			p.starts = append(p.starts, start{line, commit})
+		}
+	}
+	switch {
+	case len(p.starts) > 0:
+	case fed == 0:
+		p.reason = fmt.Sprintf("no pipeline takes commits from the source %q", source)
+	default:
+		p.reason = p.mismatches[0].Reason
+	}
+	return p
+}
+
+// lastMatch finds the commit that a pipeline runs: of several refs in one push
+// the last one counts.
+func lastMatch(line pipeline.Pipeline, source string, commits []pipeline.Commit) (pipeline.Commit, *pipeline.Mismatch) {
+	var found pipeline.Commit
+	none := &pipeline.Mismatch{Pipeline: line.Name, Rule: "branch", Reason: "the delivery holds no commit"}
+	mismatch := none
+	for _, commit := range commits {
+		if m := line.Match(source, commit); m == nil {
+			found, mismatch = commit, nil
+		} else if mismatch != nil {
+			mismatch = m
+		}
+	}
+	return found, mismatch
+}
+
+// takeIn stores a delivery with all that follows from it in one transaction:
+// what is answered with 2xx is committed. Whatever goes wrong is answered with
+// 503, also when it is not known whether the commit went through: the sender
+// comes again, and the delivery's id tells.
+func (h *handler) takeIn(ctx context.Context, a arrival) (api.Receipt, int, error) {
+	// The sender may hang up; the delivery has arrived all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Timing.Intake)
+	defer cancel()
+	todo := h.plan(a)
+	var receipt api.Receipt
+	err := pgx.BeginFunc(ctx, h.Pool, func(tx pgx.Tx) (err error) {
+		receipt, err = h.storeDelivery(ctx, tx, a, todo)
+		return err
+	})
+	if err != nil {
+		return api.Receipt{}, 0, problemf(unavailable, "the delivery could not be stored; send it again").because(err)
+	}
+	if receipt.Status == api.ReceiptStatusAccepted {
+		return receipt, http.StatusAccepted, nil
+	}
+	return receipt, http.StatusOK, nil
+}
+
+func (h *handler) storeDelivery(ctx context.Context, tx pgx.Tx, a arrival, todo plan) (api.Receipt, error) {
+	queries := h.store.WithTx(tx)
+	row := store.InsertDeliveryParams{
+		ID: h.NewID(), Source: a.source.Receiver.Name(), ExternalID: a.delivery.ID, Kind: string(a.source.Receiver.Kind()),
+		Event: a.delivery.Event, ReceivedAt: a.received, Headers: a.headers, Body: a.delivery.Body, BodySha256: sum(a.delivery.Body),
+		Outcome: todo.outcome(), Reason: todo.reason, Mismatches: noNil(todo.mismatches),
+	}
+	inserted, err := queries.InsertDelivery(ctx, row)
+	if err != nil {
+		return api.Receipt{}, fmt.Errorf("inserting the delivery: %w", err)
+	}
+	if inserted == 0 {
+		return duplicateReceipt(ctx, queries, row)
+	}
+	receipt := api.Receipt{
+		Status: api.ReceiptStatus(row.Outcome), Delivery: row.ID, Runs: []api.RunRef{},
+		Mismatches: mismatches(todo.mismatches), Reason: todo.reason,
+	}
+	if todo.wakes != "" {
+		if receipt.Woken, err = h.Runs.Wake(ctx, tx, todo.wakes); err != nil {
+			return api.Receipt{}, fmt.Errorf("waking runs: %w", err)
+		}
+	}
+	runs, err := h.create(ctx, tx, row.ID, todo.starts)
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	receipt.Runs = runRefs(runs)
+	return receipt, nil
+}
+
+// create makes the runs of a delivery.
+func (h *handler) create(ctx context.Context, tx pgx.Tx, delivery uuid.UUID, starts []start) ([]store.Run, error) {
+	if len(starts) == 0 {
+		return nil, nil
+	}
+	var lines []pipeline.Pipeline
+	for _, s := range starts {
+		lines = append(lines, s.pipeline)
+	}
+	if err := h.Runs.Prepare(ctx, tx, lines); err != nil {
+		return nil, fmt.Errorf("preparing runs: %w", err)
+	}
+	var runs []store.Run
+	for _, s := range starts {
+		run, err := h.Runs.Create(ctx, tx, delivery, s.pipeline, s.commit)
+		if err != nil {
+			return nil, fmt.Errorf("creating a run of pipeline %q: %w", s.pipeline.Name, err)
+		}
+		runs = append(runs, run)
+	}
+	return runs, nil
+}
+
+// duplicateReceipt answers for a delivery that came before with what became of
+// it then.
+func duplicateReceipt(ctx context.Context, queries *store.Queries, again store.InsertDeliveryParams) (api.Receipt, error) {
+	first, err := queries.CountDuplicate(ctx, store.CountDuplicateParams{Source: again.Source, ExternalID: again.ExternalID})
+	if err != nil {
+		return api.Receipt{}, fmt.Errorf("noting the repeated delivery: %w", err)
+	}
+	runs, err := queries.RunsOfDelivery(ctx, first.ID)
+	if err != nil {
+		return api.Receipt{}, fmt.Errorf("finding the first delivery's runs: %w", err)
+	}
+	receipt := api.Receipt{
+		Status: api.ReceiptStatusDuplicate, Delivery: first.ID, Runs: runRefs(runs),
+		Mismatches: mismatches(first.Mismatches), Reason: first.Reason,
+	}
+	if string(first.BodySha256) != string(again.BodySha256) {
+		receipt.Reason = "another body came under this id before; only the first one counts"
+	}
+	return receipt, nil
+}
+
+func sum(body []byte) []byte {
+	s := sha256.Sum256(body)
+	return s[:]
+}
+
+// noNil makes an empty list of none, for a column or a member that is a list.
+func noNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

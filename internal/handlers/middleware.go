@@ -1,0 +1,149 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/rs/zerolog"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+type requestIDKey struct{}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// identify gives each request an id, its caller's own where that is usable, and
+// a logger that carries it.
+func (h *handler) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(requestIDHeader)
+		if !usableID(id) {
+			id = h.NewID().String()
+		}
+		w.Header().Set(requestIDHeader, id)
+		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		ctx = h.Logger.With().Str("request", id).Logger().WithContext(ctx)
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// usableID keeps ids out of the log that are long or could pretend to be
+// something else.
+func usableID(id string) bool {
+	const longest = 128
+	return id != "" && len(id) <= longest && !strings.ContainsFunc(id, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.:", c))
+	})
+}
+
+// observe logs and counts each request when it is done. Neither the query nor
+// any header is logged: both may hold secrets.
+func (h *handler) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := time.Now() // the monotonic clock, whatever time it is for regrow
+		wrapped := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		defer func() {
+			took := time.Since(started)
+			route := chi.RouteContext(r.Context()).RoutePattern()
+			if route == "" {
+				route = "unknown"
+			}
+			h.metrics.observe(route, r.Method, wrapped.Status(), took)
+			zerolog.Ctx(r.Context()).WithLevel(accessLevel(route, wrapped.Status())).
+				Str("method", r.Method).Str("path", r.URL.Path).Str("route", route).Str("remote", r.RemoteAddr).
+				Int("status", wrapped.Status()).Int("bytes", wrapped.BytesWritten()).Dur("took", took).
+				Msg("request")
+		}()
+		next.ServeHTTP(wrapped, r)
+	})
+}
+
+// accessLevel keeps what probes ask every few seconds out of the usual log.
+func accessLevel(route string, status int) zerolog.Level {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return zerolog.WarnLevel
+	case route == "/healthz" || route == "/readyz" || route == "/metrics":
+		return zerolog.DebugLevel
+	}
+	return zerolog.InfoLevel
+}
+
+// recover answers 500 when a handler panics, and says where in the log.
+func (h *handler) recover(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			if cause == http.ErrAbortHandler {
+				panic(cause) // means: drop the connection
+			}
+			h.fail(w, r, problemf(internal, "regrow could not answer; its log says why under this request's id").
+				because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack())))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// secure sets the headers that keep browsers from making more of an answer than
+// it is.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("X-Frame-Options", "DENY")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// takingWork refuses what would start something while the process is stopping.
+func (h *handler) takingWork(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.Draining() {
+			h.fail(w, r, problemf(unavailable, "this process is stopping and takes nothing in; send it again"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limitBody bounds the bodies of the REST API in size and in the time that they
+// take to arrive.
+func (h *handler) limitBody(next http.Handler) http.Handler {
+	const limit = 1 << 20
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			body, err := h.readBody(w, r, limit)
+			if err != nil {
+				h.fail(w, r, err)
+				return
+			}
+			setBody(r, body)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// deadline ends the work on a request that takes too long.
+func (h *handler) deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), h.Timing.Request)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

@@ -1,0 +1,65 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+
+	"regrow/internal/handlers/api"
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// ListPipelines shows the configured pipelines with how their runs stand.
+func (h *handler) ListPipelines(ctx context.Context, _ api.ListPipelinesRequestObject) (api.ListPipelinesResponseObject, error) {
+	latest, err := h.store.LatestRunPerPipeline(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the latest runs: %w", err)
+	}
+	counts, err := h.store.CountRunsByStatus(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("counting runs: %w", err)
+	}
+	return api.ListPipelines200JSONResponse{Pipelines: each(h.Pipelines, func(p pipeline.Pipeline) api.Pipeline {
+		shown := showPipeline(p)
+		for _, run := range latest {
+			if run.Pipeline == p.Name {
+				shown.LatestRun = showRun(run)
+			}
+		}
+		shown.Runs = countsOf(p.Name, counts)
+		return shown
+	})}, nil
+}
+
+func countsOf(name string, counts []store.CountRunsByStatusRow) map[string]int64 {
+	of := map[string]int64{}
+	for _, row := range counts {
+		if row.Pipeline == name {
+			of[string(row.Status)] = row.Runs
+		}
+	}
+	return of
+}
+
+func showPipeline(p pipeline.Pipeline) api.Pipeline {
+	return api.Pipeline{
+		Name: p.Name, Source: p.Source, Repository: p.Repository, Branches: noNil(p.Branches),
+		Server:      api.Server{Name: p.Server.Name, URL: p.Server.URL, Space: p.Server.Space},
+		Environment: p.Environment, Tenant: p.Tenant, Lane: p.Lane(),
+		Infrastructure: api.Infrastructure{
+			Project: p.Infrastructure.Project, Channel: p.Infrastructure.Channel, Version: string(p.Infrastructure.Version),
+			Roles: noNil(p.Infrastructure.Roles), Targets: p.Infrastructure.Targets,
+		},
+		Application: api.Application{
+			Project: p.Application.Project, Channel: p.Application.Channel, Version: string(p.Application.Version),
+		},
+		Policy: api.PipelinePolicy(p.Policy),
+		Verify: api.Verify{
+			TimeoutSeconds: p.Verify.Timeout.Seconds(), GraceSeconds: p.Verify.Grace.Seconds(), Redeployments: p.Verify.Redeployments,
+		},
+		Cleanup: api.Cleanup{
+			Mode: api.CleanupMode(p.Cleanup.Mode), Minimum: p.Cleanup.Minimum,
+			TimeoutSeconds: p.Cleanup.Timeout.Seconds(), Runbook: p.Cleanup.Runbook,
+		},
+	}
+}

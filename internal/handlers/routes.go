@@ -1,0 +1,71 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"regrow/internal/handlers/api"
+)
+
+// router shows every route and who may call it.
+func (h *handler) router() http.Handler {
+	r := chi.NewRouter()
+	r.Use(h.identify, h.observe, h.recover, secure, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		h.fail(w, r, problemf(notFound, "there is nothing at %s; /openapi.yaml lists what there is", r.URL.Path))
+	})
+	r.MethodNotAllowed(h.methodNotAllowed(r))
+
+	// Open to everybody.
+	r.Get("/healthz", h.getHealth)
+	r.Get("/readyz", h.getReadiness)
+	r.Get("/metrics", h.getMetrics().ServeHTTP)
+	r.Get("/openapi.yaml", h.getOpenAPI)
+
+	// Each source proves itself by its own secret.
+	r.With(h.takingWork).Post("/webhooks/{source}", h.receiveWebhook)
+
+	rest := api.ServerInterfaceWrapper{
+		Handler: api.NewStrictHandlerWithOptions(h, nil, api.StrictHTTPServerOptions{
+			RequestErrorHandlerFunc:  h.fail,
+			ResponseErrorHandlerFunc: h.fail,
+		}),
+		ErrorHandlerFunc: h.fail,
+	}
+	r.Group(func(r chi.Router) {
+		r.Use(h.allow(Viewer), h.limitBody, h.validate)
+		r.With(noteStreaming).Get("/api/v1/runs/{id}/events", rest.ListRunEvents)
+
+		r = r.With(h.deadline)
+		r.Get("/api/v1/pipelines", rest.ListPipelines)
+		r.Get("/api/v1/runs", rest.ListRuns)
+		r.Get("/api/v1/runs/{id}", rest.GetRun)
+		r.Get("/api/v1/jobs", rest.ListJobs)
+		r.Get("/api/v1/jobs/{id}", rest.GetJob)
+		r.Get("/api/v1/deliveries", rest.ListDeliveries)
+		r.Get("/api/v1/deliveries/{id}", rest.GetDelivery)
+	})
+	r.Group(func(r chi.Router) {
+		r.Use(h.sameOrigin, h.allow(Operator), h.takingWork, h.limitBody, h.validate, h.deadline)
+		r.Post("/api/v1/runs", rest.CreateRun)
+		r.Post("/api/v1/runs/{id}/retry", rest.RetryRun)
+		r.Post("/api/v1/runs/{id}/cancel", rest.CancelRun)
+	})
+	return r
+}
+
+// methodNotAllowed answers 405 with the methods that the path does have.
+func (h *handler) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p := problemf(methodNotAllowed, "%s does not take %s", r.URL.Path, r.Method)
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				p.header.Add("Allow", method)
+				p.detail += "; it takes " + method
+			}
+		}
+		h.fail(w, r, p)
+	}
+}

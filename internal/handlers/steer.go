@@ -1,0 +1,56 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"regrow/internal/handlers/api"
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// RetryRun starts a failed run again.
+func (h *handler) RetryRun(ctx context.Context, request api.RetryRunRequestObject) (api.RetryRunResponseObject, error) {
+	var from pipeline.Stage
+	if request.Body != nil {
+		from = pipeline.Stage(request.Body.From)
+	}
+	run, err := h.steer(ctx, "retrying", request.ID, func(tx pgx.Tx) (store.Run, error) {
+		return h.Runs.Retry(ctx, tx, request.ID, from, caller(ctx))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.RetryRun202JSONResponse(showRun(run)), nil
+}
+
+// CancelRun ends a run.
+func (h *handler) CancelRun(ctx context.Context, request api.CancelRunRequestObject) (api.CancelRunResponseObject, error) {
+	var reason string
+	if request.Body != nil {
+		reason = request.Body.Reason
+	}
+	run, err := h.steer(ctx, "cancelling", request.ID, func(tx pgx.Tx) (store.Run, error) {
+		return h.Runs.Cancel(ctx, tx, request.ID, reason, caller(ctx))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.CancelRun202JSONResponse(showRun(run)), nil
+}
+
+// steer does one thing to a run in a transaction of its own.
+func (h *handler) steer(ctx context.Context, doing string, id uuid.UUID, do func(pgx.Tx) (store.Run, error)) (store.Run, error) {
+	var run store.Run
+	err := pgx.BeginFunc(ctx, h.Pool, func(tx pgx.Tx) (err error) {
+		run, err = do(tx)
+		return err
+	})
+	if err != nil {
+		return store.Run{}, missing(fmt.Errorf("%s run %s: %w", doing, id, err), "run", id)
+	}
+	return run, nil
+}
