@@ -1,0 +1,112 @@
+package simulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// controlRoutes steer the stand-in itself over HTTP, for those who run it as a process of its own.
+func (s *Server) controlRoutes(r chi.Router) {
+	r.Get("/simulator/state", s.handle(func(c *call) (reply, error) { return ok(c.summary()) }))
+	r.Get("/simulator/journal", s.handle(func(c *call) (reply, error) {
+		entries := c.Journal()
+		return ok(entries[min(c.query.number("after", 0), len(entries)):])
+	}))
+	r.Get("/simulator/faults", s.handle(func(c *call) (reply, error) { return ok(c.faults.List()) }))
+	r.Post("/simulator/faults", s.handle(addFault))
+	r.Delete("/simulator/faults", s.handle(func(c *call) (reply, error) {
+		c.faults.Clear()
+		return ok(document{})
+	}))
+	r.Delete("/simulator/faults/{id}", s.handle(func(c *call) (reply, error) {
+		if !c.faults.Remove(c.param("id")) {
+			return reply{}, c.missing("id")
+		}
+		return ok(document{})
+	}))
+	r.Put("/simulator/provisioners/{project}", s.handle(setProvisioner))
+	r.Post("/simulator/machines/{machine}/condition", s.handle(setCondition))
+	r.Post("/simulator/advance", s.advance)
+}
+
+// faultRequest holds one fault of one of the three kinds.
+type faultRequest struct {
+	Request   *Fault          `json:"request"`
+	Behaviour *BehaviourFault `json:"behaviour"`
+	Delivery  *DeliveryFault  `json:"delivery"`
+}
+
+func addFault(c *call) (reply, error) {
+	var request faultRequest
+	if err := json.Unmarshal(c.data, &request); err != nil {
+		return reply{}, invalid("The body is not a fault: " + err.Error())
+	}
+	var id string
+	var err error
+	switch {
+	case request.Request != nil:
+		id, err = c.faults.Add(*request.Request)
+	case request.Behaviour != nil:
+		id, err = c.faults.Arm(*request.Behaviour)
+	case request.Delivery != nil:
+		id, err = c.faults.Disturb(*request.Delivery)
+	default:
+		return reply{}, invalid(`Expected {"request": ...}, {"behaviour": ...} or {"delivery": ...}.`)
+	}
+	if err != nil {
+		return reply{}, invalid(err.Error())
+	}
+	return created(document{"id": id})
+}
+
+func setProvisioner(c *call) (reply, error) {
+	project := c.lookup("projects", c.param("project"))
+	if project == nil {
+		return reply{}, c.missing("project")
+	}
+	var p Provisioner
+	if err := json.Unmarshal(c.data, &p); err != nil {
+		return reply{}, invalid("The body is not a provisioner: " + err.Error())
+	}
+	c.provisioners[project.id()] = p
+	return ok(p)
+}
+
+func setCondition(c *call) (reply, error) {
+	d := c.lookup("machines", c.param("machine"))
+	if d == nil {
+		return reply{}, c.missing("machine")
+	}
+	request, err := c.body()
+	if err != nil {
+		return reply{}, err
+	}
+	if err := c.changeCondition(d.id(), request.text("condition")); err != nil {
+		return reply{}, invalid(err.Error())
+	}
+	return ok(document{})
+}
+
+// advance moves the time. It does not hold the lock, because receivers of deliveries may call back.
+func (s *Server) advance(w http.ResponseWriter, r *http.Request) {
+	now, err := s.advanceFor(r)
+	status, contentType, header, body := s.encode(reply{status: http.StatusOK, body: document{"now": formatTime(now)}}, err)
+	write(w, status, contentType, header, body)
+}
+
+func (s *Server) advanceFor(r *http.Request) (time.Time, error) {
+	if _, err := s.authenticate(r); err != nil {
+		return time.Time{}, err
+	}
+	text := r.URL.Query().Get("by")
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return time.Time{}, invalid(fmt.Sprintf("Expected a duration such as 90s in the parameter by, got %q.", text))
+	}
+	s.Advance(d)
+	return s.Now(), nil
+}

@@ -1,0 +1,101 @@
+package simulator
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// withFaults lets requests go wrong on their way to the handler. The control routes are spared,
+// so that a fault which matches everything can be removed.
+func (s *Server) withFaults(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(r.URL.Path, s.options.BasePath)), "/simulator") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		fault := s.faults.match(r)
+		if fault == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !waitFor(r, fault.Delay) {
+			return
+		}
+		switch {
+		case fault.DropBefore:
+			panic(http.ErrAbortHandler)
+		case fault.DropAfter:
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			if fault.Status == 0 {
+				panic(http.ErrAbortHandler)
+			}
+			fault.write(w)
+		case fault.Truncate:
+			truncate(w, r, next)
+		case fault.Status != 0:
+			fault.write(w)
+		default: // only a delay
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// waitFor waits in real time, and says whether the client is still there.
+func waitFor(r *http.Request, delay time.Duration) bool {
+	if delay <= 0 {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+// write sends the fault's answer.
+func (f *Fault) write(w http.ResponseWriter) {
+	if f.RetryAfter != "" {
+		w.Header().Set("Retry-After", f.RetryAfter)
+	}
+	body := f.Body
+	if body == "" && !f.EmptyBody {
+		text, err := json.Marshal(document{"ErrorMessage": http.StatusText(f.Status) + " (This failure was asked for.)"})
+		if err != nil {
+			panic("simulator: " + err.Error())
+		}
+		body = string(text)
+	}
+	if f.EmptyBody {
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(f.Status)
+		return
+	}
+	if strings.HasPrefix(body, "<") {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	} else {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	}
+	w.WriteHeader(f.Status)
+	_, _ = w.Write([]byte(body)) // a client that has gone away needs no answer
+}
+
+// truncate promises the whole answer and sends half of it.
+func truncate(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	recorder := httptest.NewRecorder()
+	next.ServeHTTP(recorder, r)
+	body := recorder.Body.Bytes()
+	for name, values := range recorder.Header() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(recorder.Code)
+	_, _ = w.Write(body[:len(body)/2])
+	panic(http.ErrAbortHandler)
+}
