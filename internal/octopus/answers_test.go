@@ -397,3 +397,25 @@ func TestKinds(t *testing.T) {
 		t.Error("an error that is not of this package is sorted")
 	}
 }
+
+func TestOwnLimitKeepsRequestsBack(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.says("GET /api/Spaces-1/machines/Machines-1", machineJSON("Machines-1"))
+	client := f.client(func(c *octopus.Config) { c.RequestsPerMinute = 6 }) // one every ten seconds
+	if _, err := client.Ping(t.Context()); err == nil {
+		t.Fatal("the fake has no root")
+	}
+	short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := client.Target(short, "Machines-1")
+	wantTransient(t, err)
+	wantPhrases(t, err, "request limit", "requests per minute")
+	cancel()
+	if _, err = client.Target(short, "Machines-1"); err != context.Canceled {
+		t.Errorf("got %v, want context.Canceled as it is", err)
+	}
+	if f.count() != 1 {
+		t.Errorf("%d requests went out, want 1", f.count())
+	}
+}

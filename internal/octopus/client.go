@@ -109,6 +109,9 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
+// Close lets go of idle connections. Operations may go on.
+func (c *Client) Close() { c.session.HttpClient.CloseIdleConnections() }
+
 // parseBase checks the base URL and gives it the trailing slash with which the
 // session keeps its path.
 func parseBase(raw string) (*url.URL, error) {

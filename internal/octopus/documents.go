@@ -79,15 +79,20 @@ func withMember(document []byte, name string, value []byte) ([]byte, error) {
 	if found {
 		return slices.Concat(document[:at.start], value, document[at.end:]), nil
 	}
-	key, err := json.Marshal(name)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the member's name: %w", err)
-	}
 	closing := bytes.LastIndexByte(document, '}')
 	before := bytes.TrimRight(document[:closing], " \t\r\n")
 	comma := []byte(",")
 	if bytes.HasSuffix(before, []byte("{")) {
 		comma = nil
 	}
-	return slices.Concat(before, comma, key, []byte(":"), value, document[len(before):]), nil
+	return slices.Concat(before, comma, quoted(name), []byte(":"), value, document[len(before):]), nil
+}
+
+// quoted returns a text as JSON writes it. Ill-formed UTF-8 becomes U+FFFD.
+func quoted(text string) []byte {
+	encoded, err := json.Marshal(text)
+	if err != nil {
+		panic("octopus: encoding a string failed, which encoding/json never does: " + err.Error())
+	}
+	return encoded
 }

@@ -195,3 +195,29 @@ func TestOverrideRefusesWhatIsNoList(t *testing.T) {
 		}
 	}
 }
+
+func FuzzWithMember(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1}`, ` { "b" : [ 1e400 , null ] , "a" : "x" } `, `{"a":1,"a":2}`, `{"\u0061":{"a":1}}`, `{"a":tru`, "{\"\xff\":\"\xff\"}"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		at, found, err := memberOf(document, "a")
+		if (err == nil) != (json.Valid(document) && bytes.HasPrefix(bytes.TrimLeft(document, " \t\r\n"), []byte("{"))) {
+			t.Fatalf("%q: a JSON object is refused or something else is not: %v", document, err)
+		}
+		if err != nil {
+			return
+		}
+		edited, err := withMember(document, "a", []byte(`[0]`))
+		if err != nil || !json.Valid(edited) {
+			t.Fatalf("%q became %q, %v", document, edited, err)
+		}
+		now, again, err := memberOf(edited, "a")
+		if err != nil || !again || string(edited[now.start:now.end]) != `[0]` {
+			t.Fatalf("%q became %q, which does not hold the value", document, edited)
+		}
+		if found && string(slices.Concat(edited[:now.start], document[at.start:at.end], edited[now.end:])) != string(document) {
+			t.Fatalf("%q became %q: more than the value changed", document, edited)
+		}
+	})
+}

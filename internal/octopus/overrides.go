@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/OctopusDeploy/go-octopusdeploy/v2/pkg/projects"
 )
 
 const (
@@ -20,20 +22,12 @@ const (
 // one per environment and tenant.
 type overrideKey struct{ environmentID, tenantID string }
 
-// overrideEntry is one entry of a project's AutoDeployReleaseOverrides. The
-// tenant is null in an untenanted one.
-type overrideEntry struct {
-	EnvironmentID string  `json:"EnvironmentId"`
-	TenantID      *string `json:"TenantId"`
-	ReleaseID     string  `json:"ReleaseId"`
-}
+// overrideEntry is one entry of a project's AutoDeployReleaseOverrides, as the
+// official client reads it: a tenant that is null or missing is "".
+type overrideEntry projects.AutoDeployReleaseOverride
 
 func (e overrideEntry) is(key overrideKey) bool {
-	tenant := ""
-	if e.TenantID != nil {
-		tenant = *e.TenantID
-	}
-	return strings.EqualFold(e.EnvironmentID, key.environmentID) && strings.EqualFold(tenant, key.tenantID)
+	return strings.EqualFold(e.EnvironmentID, key.environmentID) && strings.EqualFold(e.TenantID, key.tenantID)
 }
 
 // Override returns the id of the release that auto-deploy gives to new targets
@@ -147,17 +141,13 @@ func (c *Client) putProject(ctx context.Context, op, projectID string, document 
 
 // overrideIn returns the release of a project document's override, "" for none.
 func overrideIn(document []byte, key overrideKey) (string, error) {
-	raw, _, err := overrideEntries(document)
+	written, err := overridesIn(document)
 	if err != nil {
 		return "", err
 	}
-	for _, element := range raw {
-		var entry overrideEntry
-		if err := json.Unmarshal(element, &entry); err != nil {
-			return "", fmt.Errorf("the project's %s hold an entry that is none: %w", overridesMember, err)
-		}
-		if entry.is(key) {
-			return entry.ReleaseID, nil
+	for _, o := range written {
+		if o.entry.is(key) {
+			return o.entry.ReleaseID, nil
 		}
 	}
 	return "", nil
@@ -166,22 +156,18 @@ func overrideIn(document []byte, key overrideKey) (string, error) {
 // withOverride returns the document with the override set to a release, or
 // without it for "". All other entries and members keep their bytes.
 func withOverride(document []byte, key overrideKey, releaseID string) ([]byte, error) {
-	raw, _, err := overrideEntries(document)
+	written, err := overridesIn(document)
 	if err != nil {
 		return nil, err
 	}
 	var kept [][]byte
 	placed := releaseID == ""
-	for _, element := range raw {
-		var entry overrideEntry
-		if err := json.Unmarshal(element, &entry); err != nil {
-			return nil, fmt.Errorf("the project's %s hold an entry that is none: %w", overridesMember, err)
-		}
+	for _, o := range written {
 		switch {
-		case !entry.is(key):
-			kept = append(kept, element)
+		case !o.entry.is(key):
+			kept = append(kept, o.raw)
 		case !placed:
-			updated, err := withRelease(element, releaseID)
+			updated, err := withMember(o.raw, "ReleaseId", quoted(releaseID))
 			if err != nil {
 				return nil, err
 			}
@@ -189,39 +175,46 @@ func withOverride(document []byte, key overrideKey, releaseID string) ([]byte, e
 		}
 	}
 	if !placed {
-		entry := overrideEntry{EnvironmentID: key.environmentID, ReleaseID: releaseID}
-		if key.tenantID != "" {
-			entry.TenantID = &key.tenantID
-		}
-		added, err := json.Marshal(entry)
-		if err != nil {
-			return nil, fmt.Errorf("encoding the override: %w", err)
-		}
-		kept = append(kept, added)
+		kept = append(kept, newOverride(key, releaseID))
 	}
 	value := append([]byte{'['}, bytes.Join(kept, []byte{','})...)
 	return withMember(document, overridesMember, append(value, ']'))
 }
 
-func withRelease(entry []byte, releaseID string) ([]byte, error) {
-	id, err := json.Marshal(releaseID)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the release's id: %w", err)
+// newOverride is an entry as Octopus writes it.
+func newOverride(key overrideKey, releaseID string) []byte {
+	tenant := []byte("null")
+	if key.tenantID != "" {
+		tenant = quoted(key.tenantID)
 	}
-	return withMember(entry, "ReleaseId", id)
+	return fmt.Appendf(nil, `{"EnvironmentId":%s,"TenantId":%s,"ReleaseId":%s}`, quoted(key.environmentID), tenant, quoted(releaseID))
 }
 
-// overrideEntries returns the elements of a project's override list as they
-// are written; a missing list and null are empty ones.
-func overrideEntries(document []byte) (elements []json.RawMessage, found bool, err error) {
+// writtenOverride is an entry of a project's override list with its bytes.
+type writtenOverride struct {
+	raw   json.RawMessage
+	entry overrideEntry
+}
+
+// overridesIn returns a project's override list; a missing list and null are
+// empty ones.
+func overridesIn(document []byte) ([]writtenOverride, error) {
 	at, found, err := memberOf(document, overridesMember)
 	if err != nil || !found {
-		return nil, found, err
+		return nil, err
 	}
+	var elements []json.RawMessage
 	if err := json.Unmarshal(document[at.start:at.end], &elements); err != nil {
-		return nil, found, fmt.Errorf("the project's %s are no list: %w", overridesMember, err)
+		return nil, fmt.Errorf("the project's %s are no list: %w", overridesMember, err)
 	}
-	return elements, found, nil
+	written := make([]writtenOverride, len(elements))
+	for i, element := range elements {
+		written[i].raw = element
+		if err := json.Unmarshal(element, &written[i].entry); err != nil {
+			return nil, fmt.Errorf("the project's %s hold an entry that is none: %w", overridesMember, err)
+		}
+	}
+	return written, nil
 }
 
 // isOutOfDate tells whether Octopus refused a write because the document had
