@@ -4,16 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxFile is how many bytes a configuration may have. It keeps the nesting that
-// the YAML parser follows by recursion within its stack.
-const maxFile = 1 << 20
+// byteOrderMark stands at the start of files from some editors on Windows.
+const byteOrderMark = "\ufeff"
+
+// The parser follows nesting by recursion, with a path for every level: deep
+// nonsense would take all memory. No real file comes near these limits.
+const (
+	maxFile    = 256 << 10 // bytes
+	maxBraces  = 50        // levels of "[" and "{"
+	maxIndent  = 200       // columns before a "-", "?" or ":"
+	maxTagging = 1000      // tags and anchors
+)
 
 // kind is what a node is, in the words that problems use.
 type kind string
@@ -59,7 +69,12 @@ func (r *reader) parse(data []byte) (*node, bool) {
 		report(position{1, 1}, "the file has %d bytes; expected at most %d", len(data), maxFile)
 		return nil, false
 	}
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(data), byteOrderMark))
+	if at, deep := tooDeep(tokens); deep {
+		report(at, "the file is nested too deeply for a configuration")
+		return nil, false
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		at, message := syntaxError(err)
 		report(at, "not valid YAML: %s", message)
@@ -81,6 +96,30 @@ func (r *reader) parse(data []byte) (*node, bool) {
 	}
 	builder := &treeBuilder{report: report, anchors: map[string]*node{}}
 	return builder.build(bodies[0]), true
+}
+
+// tooDeep returns where the file goes beyond the limits.
+func tooDeep(tokens token.Tokens) (position, bool) {
+	braces, tagging := 0, 0
+	for _, t := range tokens {
+		at := positionOf(t)
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			braces++
+		case token.SequenceEndType, token.MappingEndType:
+			braces--
+		case token.TagType, token.AnchorType:
+			tagging++
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
+			if braces == 0 && at.column > maxIndent {
+				return at, true
+			}
+		}
+		if braces > maxBraces || tagging > maxTagging {
+			return at, true
+		}
+	}
+	return position{}, false
 }
 
 // syntaxError takes place and message from the parser's error and leaves out
