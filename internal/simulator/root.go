@@ -22,13 +22,17 @@ func (s *Server) rootRoutes(r chi.Router) {
 		return ok(document{"IsInMaintenanceMode": false, "MaintenanceExpires": nil, "IsMajorMinorUpgrade": false, "MaximumAvailableVersion": Version,
 			"Links": map[string]string{"Self": c.link("/api/serverstatus")}})
 	})
+	s.get(r, "/users/{id}/spaces", func(c *call) (reply, error) { return ok(c.collect(c.kinds["spaces"])) })
 	s.get(r, "/users/me", func(c *call) (reply, error) {
 		return ok(c.show(c.kinds["users"], c.documents["users"].get(c.by.user.id)))
 	})
 }
 
 func userKind() *kind {
-	return &kind{name: "users", prefix: "Users", itemType: "User", template: "{/id}{?skip,take,ids,filter}", global: true, readOnly: true}
+	return &kind{name: "users", prefix: "Users", itemType: "User", template: "{?skip,take,ids,filter}", global: true, readOnly: true,
+		links: func(d document) map[string]string {
+			return map[string]string{"Spaces": "/api/users/" + d.id() + "/spaces"}
+		}}
 }
 
 func spaceKind() *kind {

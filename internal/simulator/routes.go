@@ -68,8 +68,10 @@ var spaceSegment = regexp.MustCompile(`^spaces-\d+$`)
 // one: lower case, no space, no slash at the end.
 func (s *Server) canonical(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path, mounted := strings.CutPrefix(r.URL.Path, s.options.BasePath)
-		ctx := context.WithValue(r.Context(), originalPathKey, r.URL.Path)
+		// The official client follows some links without expanding their "{?skip,take}".
+		sent, _, _ := strings.Cut(r.URL.Path, "{")
+		path, mounted := strings.CutPrefix(sent, s.options.BasePath)
+		ctx := context.WithValue(r.Context(), originalPathKey, sent)
 		if !mounted {
 			http.NotFound(w, r)
 			return

@@ -41,6 +41,9 @@ func tenantKind() *kind {
 func feedKind() *kind {
 	return &kind{
 		name: "feeds", prefix: "Feeds", itemType: "Feed", template: "{?skip,take,ids,partialName,feedType}", bySlug: true, uniqueName: true,
+		complete: func(_ *call, d, _ document) {
+			d.fill(document{"PackageAcquisitionLocationOptions": []string{"Server", "ExecutionTarget", "NotAcquired"}})
+		},
 		check: func(_ *call, d, _ document) []string {
 			if d.text("FeedType") == "" {
 				return []string{"FeedType is required."}
