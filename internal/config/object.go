@@ -14,6 +14,8 @@ type object struct {
 	at    position
 	node  *node // nil when the object is absent or not an object
 	known []string
+	// ignored is the start of keys that may be anything; empty for none.
+	ignored string
 	// silent objects report no missing keys: that the object itself is missing
 	// or wrong is reported already.
 	silent bool
@@ -94,7 +96,8 @@ func (o *object) done() {
 		return
 	}
 	for _, e := range o.node.entries {
-		if !slices.Contains(o.known, e.key) {
+		ignored := o.ignored != "" && strings.HasPrefix(e.key, o.ignored)
+		if !ignored && !slices.Contains(o.known, e.key) {
 			o.unknown(e)
 		}
 	}

@@ -35,11 +35,7 @@ func (r *reader) config(root *node) *Config {
 		Reconcile: section(o, "reconcile", readReconcile),
 		Pipelines: requiredEach(o, "pipelines", "pipelines", readPipeline),
 	}
-	for _, e := range root.entries {
-		if strings.HasPrefix(e.key, "x-") {
-			o.known = append(o.known, e.key)
-		}
-	}
+	o.ignored = "x-"
 	o.done()
 	return c
 }
@@ -57,7 +53,7 @@ func readDatabase(o *object) Database {
 	if o.r.opts.Development && o.withoutDatabase() {
 		return d
 	}
-	const want = "a Postgres address such as postgres://user:password@host:5432/regrow"
+	const want = "a Postgres address such as postgres://user:password@host:5432/regrow" //nolint:gosec // an example, not a credential
 	secret, path := o.secretOrPublic("url", want, withoutPassword)
 	if !secret.IsZero() && !isPostgres(secret.Reveal()) {
 		o.r.failAt(path, "expected %s (not shown: what came may hold a password)", want)

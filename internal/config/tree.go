@@ -114,6 +114,7 @@ func tooDeep(tokens token.Tokens) (position, bool) {
 			if braces == 0 && at.column > maxIndent {
 				return at, true
 			}
+		default: // the others nest nothing
 		}
 		if braces > maxBraces || tagging > maxTagging {
 			return at, true
