@@ -1,0 +1,256 @@
+package jobs
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/simulator"
+)
+
+// The whole flow: new targets, the release on all of them, the old ones gone.
+func TestRunReplacesTheTargets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	ended := w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkOrder(run.ID)
+
+	targets := w.targets(run.ID)
+	old, fresh := idsOf(targets, generationBaseline), idsOf(targets, generationNew)
+	if !slices.Equal(old, w.scene.TargetIDs) || len(fresh) != 2 {
+		t.Errorf("baseline %v and new targets %v, want %v and two", old, fresh, w.scene.TargetIDs)
+	}
+	for _, target := range targets {
+		if target.Generation == generationBaseline && target.RemovedAt == nil {
+			t.Errorf("old target %s is not noted as removed", target.Name)
+		}
+		if target.Generation == generationNew && target.ReleaseState != string(pipeline.ReleaseDeployed) {
+			t.Errorf("new target %s is %s", target.Name, target.ReleaseState)
+		}
+	}
+	standing := w.standing()
+	if !slices.Equal(standing, fresh) {
+		t.Errorf("in Octopus stand %v, want the new targets %v", standing, fresh)
+	}
+	for effect, want := range map[simulator.Effect]int{simulator.ReleaseCreated: 2, simulator.DeploymentCreated: 1, simulator.OverrideSet: 1} {
+		if got := w.effects(effect); got != want {
+			t.Errorf("%d effects %s by regrow, want %d", got, effect, want)
+		}
+	}
+	if w.override(w.scene.ProjectID, w.scene.EnvironmentID) != "" {
+		t.Error("an override is left behind")
+	}
+	events := w.events(run.ID)
+	if events[0] != eventRunCreated || events[len(events)-1] != eventRunSucceeded {
+		t.Errorf("the history runs from %s to %s", events[0], events[len(events)-1])
+	}
+	if ended.EndedAt == nil || ended.JobID != nil || ended.LeaseUntil != nil {
+		t.Errorf("the ended run still holds something: %+v", ended)
+	}
+}
+
+// lateOverride lets time pass in Octopus just before the override is set.
+type lateOverride struct {
+	Octopus
+	pass func()
+}
+
+func (l lateOverride) SetOverride(ctx context.Context, projectID, environmentID, tenantID, releaseID string) error {
+	l.pass()
+	return l.Octopus.SetOverride(ctx, projectID, environmentID, tenantID, releaseID)
+}
+
+// What Octopus says of a task proves nothing: here the new targets are up before
+// the override is set, so that Octopus puts the old release on them, with
+// success.
+func TestOldReleaseDeployedFirstIsPutRight(t *testing.T) {
+	t.Parallel()
+	var w *world
+	pass := func() { w.sim.Advance(3 * time.Minute) }
+	w = newWorld(t, worldOptions{config: func(c *Config) {
+		c.Octopus[serverName] = lateOverride{c.Octopus[serverName], pass}
+	}})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkRelease(run.ID)
+	if !slices.Contains(w.events(run.ID), eventTargetRedeploy) {
+		t.Errorf("regrow has not deployed to the wrong targets itself: %v", w.events(run.ID))
+	}
+	requeued := w.sim.JournalOf(simulator.DeploymentRequeued)
+	if len(requeued) == 0 {
+		t.Error("Octopus has not deployed the old release first; the test proves nothing")
+	}
+}
+
+func TestMissedTargetIsPutRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.arm(simulator.BehaviourFault{Behaviour: simulator.MissMachine, Times: 1})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Grace = 300 * time.Millisecond }), "aaaaaaaaaa")
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkRelease(run.ID)
+}
+
+func TestDroppedOverrideIsPutRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.arm(simulator.BehaviourFault{Behaviour: simulator.DropOverride, Times: 1})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkRelease(run.ID)
+}
+
+func TestNoTriggerAtAllIsPutRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{NoTrigger: true}})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Grace = 300 * time.Millisecond }), "aaaaaaaaaa")
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkRelease(run.ID)
+}
+
+// The first run in an empty environment has nothing to remove.
+func TestFirstGeneration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{NoInitialTargets: true}})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkRelease(run.ID)
+	if old := idsOf(w.targets(run.ID), generationBaseline); len(old) != 0 {
+		t.Errorf("baseline %v in an empty environment", old)
+	}
+}
+
+func TestFailedInfrastructureDeploymentFailsTheRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}}})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	failed := w.untilDone(run.ID, pipeline.Failed)
+	if failed.Stage != pipeline.VerifyStage || *failed.RetryFrom != pipeline.Provision {
+		t.Errorf("failed in %s, to be retried from %s", failed.Stage, *failed.RetryFrom)
+	}
+	for _, part := range []string{"Hello World Infrastructure", "Development", "Failed"} {
+		if !strings.Contains(failed.Reason, part) {
+			t.Errorf("the reason %q does not tell of %q", failed.Reason, part)
+		}
+	}
+	if failed.Remedy == "" {
+		t.Error("there is no remedy")
+	}
+	if left := w.override(w.scene.ProjectID, w.scene.EnvironmentID); left != "" {
+		t.Errorf("the override to %s is left behind", left)
+	}
+	if standing := w.standing(); !slices.Equal(standing, w.scene.TargetIDs) {
+		t.Errorf("the old generation changed: %v", standing)
+	}
+
+	// The cause is mended and an operator retries.
+	w.sim.SetProvisioner(w.scene.InfrastructureProjectID, simulator.Provisioner{
+		Targets: 2, Roles: []string{"hello-world"}, PolicyID: w.scene.PolicyID, BootDelay: time.Second,
+	})
+	again := w.retry(run.ID, "")
+	if again.Stage != pipeline.Provision || again.Round != 2 {
+		t.Errorf("retried from %s in round %d", again.Stage, again.Round)
+	}
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkRelease(run.ID)
+	if got := w.effects(simulator.ReleaseCreated); got != 2 {
+		t.Errorf("%d releases were made for one run retried, want 2", got)
+	}
+}
+
+func TestFewerTargetsThanExpectedFailsInTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{ShortBy: 1}}})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) {
+		p.Infrastructure.Targets, p.Verify.Timeout = 3, 3*time.Second
+	}), "aaaaaaaaaa")
+	failed := w.untilDone(run.ID, pipeline.Failed)
+	if !strings.Contains(failed.Reason, "3 expected, 1 available, 1 deployed") {
+		t.Errorf("the reason is %q", failed.Reason)
+	}
+	if standing := w.standing(); len(standing) == 0 || !slices.Contains(standing, w.scene.TargetIDs[0]) {
+		t.Errorf("regrow has removed old targets of a failed run: %v", standing)
+	}
+}
+
+// A release that keeps failing ends the run after the allowed redeployments.
+func TestReleaseThatFailsOnTargetsFailsTheRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.arm(simulator.BehaviourFault{Behaviour: simulator.FailDeployment, ProjectID: w.scene.ProjectID, Times: 10})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Redeployments = 2 }), "aaaaaaaaaa")
+	failed := w.untilDone(run.ID, pipeline.Failed)
+	if !strings.Contains(failed.Reason, "2 times") || !strings.Contains(failed.Reason, "Release 1.0.1 of Hello World") {
+		t.Errorf("the reason is %q", failed.Reason)
+	}
+	if got := len(w.result(run.ID).verify.Redeployments); got != 2 {
+		t.Errorf("%d redeployments, want 2", got)
+	}
+}
+
+func TestVersionThatIsNotOursIsNeverReused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	if _, err := w.sim.AddRelease(w.scene.ProjectID, "1.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	failed := w.untilDone(run.ID, pipeline.Failed)
+	if failed.Stage != pipeline.CreateRelease || !strings.Contains(failed.Reason, "1.0.1") || !strings.Contains(failed.Reason, "Hello World") {
+		t.Errorf("failed in %s: %s", failed.Stage, failed.Reason)
+	}
+}
+
+// Two pipelines put different environments on one application project; neither
+// loses its override.
+func TestTwoPipelinesShareAnApplicationProject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	second, err := w.sim.HelloWorld(simulator.HelloWorldOptions{
+		Environment: "Production", Project: "Hello World", InfrastructureProject: "Production Infrastructure",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	development := w.commit(w.pipeline(), "aaaaaaaaaa")
+	production := w.commit(w.pipeline(func(p *pipeline.Pipeline) {
+		p.Name, p.Environment, p.Infrastructure.Project = "production", "Production", "Production Infrastructure"
+		p.Application.Version = "2.0.{run}"
+	}), "bbbbbbbbbb")
+	w.untilDone(development.ID, pipeline.Succeeded)
+	w.untilDone(production.ID, pipeline.Succeeded)
+	w.checkRelease(development.ID)
+	w.checkRelease(production.ID)
+	if got := w.effects(simulator.OverrideSet); got != 2 {
+		t.Errorf("%d overrides were set, want 2", got)
+	}
+	if second.ProjectID != w.scene.ProjectID {
+		t.Fatal("the scenes do not share the project")
+	}
+}
+
+func TestCleanupByRunbookAndByPolicy(t *testing.T) {
+	t.Parallel()
+	t.Run("policy", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, worldOptions{})
+		run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Mode = pipeline.CleanupPolicy }), "aaaaaaaaaa")
+		w.untilDone(run.ID, pipeline.Succeeded)
+		if got := w.effects(simulator.MachineDeleted); got != 0 {
+			t.Errorf("regrow has deleted %d targets itself", got)
+		}
+	})
+	t.Run("old targets that stay alive are left", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{KeepOld: true}}})
+		run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Timeout = time.Second }), "aaaaaaaaaa")
+		ended := w.untilDone(run.ID, pipeline.Succeeded)
+		if !strings.Contains(ended.Reason, "2 old targets left") || w.effects(simulator.MachineDeleted) != 0 {
+			t.Errorf("ended with %q and %d deletions", ended.Reason, w.effects(simulator.MachineDeleted))
+		}
+	})
+}
