@@ -13,6 +13,9 @@ import (
 // spelling of numbers. So an edit replaces the bytes of one value and leaves
 // all others where they are.
 
+// jsonSpace is all that JSON takes for white space.
+const jsonSpace = " \t\r\n"
+
 // span is where a value lies in a document.
 type span struct{ start, end int }
 
@@ -27,7 +30,7 @@ func memberOf(document []byte, name string) (at span, found bool, err error) {
 	if err != nil {
 		return span{}, false, err
 	}
-	if rest := bytes.TrimSpace(document[end:]); len(rest) > 0 {
+	if rest := bytes.Trim(document[end:], jsonSpace); len(rest) > 0 {
 		return span{}, false, fmt.Errorf("the JSON object is followed by %d more bytes", len(rest))
 	}
 	return at, found, nil
@@ -80,7 +83,7 @@ func withMember(document []byte, name string, value []byte) ([]byte, error) {
 		return slices.Concat(document[:at.start], value, document[at.end:]), nil
 	}
 	closing := bytes.LastIndexByte(document, '}')
-	before := bytes.TrimRight(document[:closing], " \t\r\n")
+	before := bytes.TrimRight(document[:closing], jsonSpace)
 	comma := []byte(",")
 	if bytes.HasSuffix(before, []byte("{")) {
 		comma = nil

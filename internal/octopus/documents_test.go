@@ -197,7 +197,7 @@ func TestOverrideRefusesWhatIsNoList(t *testing.T) {
 }
 
 func FuzzWithMember(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":1}`, ` { "b" : [ 1e400 , null ] , "a" : "x" } `, `{"a":1,"a":2}`, `{"\u0061":{"a":1}}`, `{"a":tru`, "{\"\xff\":\"\xff\"}"} {
+	for _, seed := range []string{`{}`, `{"a":1}`, ` { "b" : [ 1e400 , null ] , "a" : "x" } `, `{"a":1,"a":2}`, `{"\u0061":{"a":1}}`, `{"a":tru`, "{}\v", "{\"\xff\":\"\xff\"}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {

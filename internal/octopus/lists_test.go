@@ -15,7 +15,7 @@ func machineJSON(id string) string {
 	return fmt.Sprintf(`{"Id":%q,"Name":"web %s","Uri":"https://10.0.0.7:10933/","Roles":["web"],"EnvironmentIds":["Environments-1"],"TenantIds":null,"HealthStatus":"Healthy","IsDisabled":false}`, id, id)
 }
 
-func machines(from, to int) []string {
+func machinePages(from, to int) []string {
 	var all []string
 	for i := from; i <= to; i++ {
 		all = append(all, machineJSON(fmt.Sprintf("Machines-%d", i)))
@@ -27,7 +27,7 @@ func TestListsAreReadToTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 99, 100, 101, 250} {
 		f := newFake(t)
-		f.on("GET /api/Spaces-1/machines", paged(100, func() []string { return machines(1, n) }))
+		f.on("GET /api/Spaces-1/machines", paged(100, func() []string { return machinePages(1, n) }))
 		got, err := f.client().Targets(t.Context(), octopus.TargetQuery{EnvironmentID: "Environments-1", Roles: []string{"web", "db & co"}, TenantID: "Tenants-1"})
 		if err != nil {
 			t.Fatal(err)
@@ -55,9 +55,9 @@ func TestListThatChangesIsReadAgain(t *testing.T) {
 	var pages atomic.Int64
 	f.on("GET /api/Spaces-1/machines", paged(100, func() []string {
 		if pages.Add(1) == 1 {
-			return machines(1, 150)
+			return machinePages(1, 150)
 		}
-		return machines(20, 150) // the first ones go: what was 101st is now 81st
+		return machinePages(20, 150) // the first ones go: what was 101st is now 81st
 	}))
 	got, err := f.client().Targets(t.Context(), octopus.TargetQuery{EnvironmentID: "Environments-1"})
 	if err != nil {
@@ -72,7 +72,7 @@ func TestListThatNeverSettles(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	var calls atomic.Int64
-	f.on("GET /api/Spaces-1/machines", paged(100, func() []string { return machines(int(calls.Add(1)), 300) }))
+	f.on("GET /api/Spaces-1/machines", paged(100, func() []string { return machinePages(int(calls.Add(1)), 300) }))
 	_, err := f.client().Targets(t.Context(), octopus.TargetQuery{EnvironmentID: "Environments-1"})
 	wantTransient(t, err)
 	wantPhrases(t, err, "changed while it was read")
@@ -82,7 +82,7 @@ func TestListThatRepeatsAnItem(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.on("GET /api/Spaces-1/machines", paged(100, func() []string {
-		return slices.Concat(machines(1, 100), machines(100, 149))
+		return slices.Concat(machinePages(1, 100), machinePages(100, 149))
 	}))
 	_, err := f.client().Targets(t.Context(), octopus.TargetQuery{EnvironmentID: "Environments-1"})
 	wantTransient(t, err)
