@@ -109,18 +109,29 @@ func (h *holder) ended() bool {
 // other cases PostgreSQL judges the file itself, and better.
 func (h *holder) forget(ctx context.Context) error {
 	if h.pid > 1 {
-		out, err := exec.CommandContext(ctx, "ps", "-o", "comm=", "-p", strconv.Itoa(h.pid)).Output()
-		if err != nil {
-			return nil //nolint:nilerr // no such process: a stale file, which PostgreSQL replaces
-		}
-		if strings.Contains(string(out), "postgres") {
-			return nil // perhaps a postmaster
+		program := programOf(ctx, h.pid)
+		if program == "" || strings.Contains(program, "postgres") {
+			return nil // no such process, or perhaps a postmaster
 		}
 	}
 	if err := os.Remove(h.file); err != nil {
 		return fmt.Errorf("removing the stale file of an earlier PostgreSQL server: %w", err)
 	}
 	return nil
+}
+
+// programOf returns the name of the program that a process runs, "" if there is
+// no such process. Small Linux images have no ps, other systems no /proc.
+func programOf(ctx context.Context, pid int) string {
+	id := strconv.Itoa(pid)
+	if name, err := os.ReadFile("/proc/" + id + "/comm"); err == nil {
+		return strings.TrimSpace(string(name))
+	}
+	name, err := exec.CommandContext(ctx, "ps", "-o", "comm=", "-p", id).Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name))
 }
 
 // poll asks until the answer is yes or ctx ends. There is nothing to wait on

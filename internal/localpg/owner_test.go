@@ -94,18 +94,10 @@ func (o *owner) kill(t *testing.T) {
 // killWatcher ends the shell that watches over the server of dir.
 func killWatcher(t *testing.T, dir string) {
 	t.Helper()
-	out, err := exec.Command("ps", "-A", "-o", "pid=,args=").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	postmaster := postmasterPID(t, dir)
-	for line := range strings.Lines(string(out)) {
-		fields := strings.Fields(line)
-		if !strings.Contains(line, "regrow-postgres") || !strings.Contains(line, dir+"/data") {
-			continue
-		}
-		pid, err := strconv.Atoi(fields[0])
-		if err != nil || pid == postmaster {
+	all := processes(t)
+	for pid, command := range all {
+		if pid == postmaster || !strings.Contains(command, "regrow-postgres") || !strings.Contains(command, dir+"/data") {
 			continue
 		}
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -113,7 +105,40 @@ func killWatcher(t *testing.T, dir string) {
 		}
 		return
 	}
-	t.Fatalf("no watcher among the processes:\n%s", out)
+	t.Fatalf("no watcher among the processes: %v", all)
+}
+
+// processes returns the command line of every process. Small Linux images have
+// no ps, other systems no /proc.
+func processes(t *testing.T) map[int]string {
+	t.Helper()
+	all := map[int]string{}
+	add := func(id, command string) {
+		if pid, err := strconv.Atoi(id); err == nil {
+			all[pid] = command
+		}
+	}
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range lines {
+		if command, err := os.ReadFile(file); err == nil { // else it has just ended
+			add(filepath.Base(filepath.Dir(file)), string(command))
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	out, err := exec.Command("ps", "-A", "-o", "pid=,args=").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		id, command, _ := strings.Cut(strings.TrimSpace(line), " ")
+		add(id, command)
+	}
+	return all
 }
 
 // sleeper runs a program that is no postmaster, as the user whom the data
