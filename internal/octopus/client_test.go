@@ -206,6 +206,6 @@ func TestIDsCannotLeadElsewhere(t *testing.T) {
 		t.Fatal(err) // the fake knows no such target, so it is gone
 	}
 	if got := f.received("DELETE", "/api/Spaces-1/machines/..%2Fprojects%2FProjects-1%3Fx%23y"); len(got) != 1 {
-		t.Errorf("the id was not sent as one segment of the path: %+v", f.requests)
+		t.Errorf("the id was not sent as one segment of the path: %+v", f.all())
 	}
 }

@@ -189,7 +189,9 @@ func TestReleaseDeployments(t *testing.T) {
 	if got[1].Task.State != "Success" || got[1].TenantID != "Tenants-1" {
 		t.Errorf("got %+v", got[1])
 	}
+	s.mu.Lock()
 	s.kept = nil
+	s.mu.Unlock()
 	if got, err = s.client().ReleaseDeployments(t.Context(), "Releases-7"); err != nil || len(got) != 0 {
 		t.Errorf("without deployments: got %v, %v", got, err)
 	}

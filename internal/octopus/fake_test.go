@@ -80,6 +80,13 @@ func (f *fake) received(method, path string) []request {
 	return some
 }
 
+// all returns every request so far.
+func (f *fake) all() []request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.requests)
+}
+
 func (f *fake) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

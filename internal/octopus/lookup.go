@@ -47,7 +47,7 @@ type Environment struct{ ID, Name string }
 // Environment finds an environment by its name.
 func (c *Client) Environment(ctx context.Context, name string) (Environment, error) {
 	e, err := find[named](ctx, c, "environment", name, "/api/{spaceId}/environments{?partialName,skip,take}", nil)
-	return Environment{ID: e.ID, Name: e.Name}, err
+	return Environment(e), err
 }
 
 // Tenant is a tenant.
@@ -56,7 +56,7 @@ type Tenant struct{ ID, Name string }
 // Tenant finds a tenant by its name.
 func (c *Client) Tenant(ctx context.Context, name string) (Tenant, error) {
 	t, err := find[named](ctx, c, "tenant", name, "/api/{spaceId}/tenants{?partialName,skip,take}", nil)
-	return Tenant{ID: t.ID, Name: t.Name}, err
+	return Tenant(t), err
 }
 
 // Channel is a project's channel.

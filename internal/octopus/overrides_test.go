@@ -53,6 +53,13 @@ func newProjectServer(t *testing.T, document string) *projectServer {
 	return s
 }
 
+// now returns the document and how often it was written.
+func (s *projectServer) now() (document string, puts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.document, s.puts
+}
+
 func TestSetOverrideKeepsEveryOtherByte(t *testing.T) {
 	t.Parallel()
 	s := newProjectServer(t, projectBefore)
@@ -62,11 +69,12 @@ func TestSetOverrideKeepsEveryOtherByte(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s.puts != 1 {
-		t.Errorf("the project was written %d times, want once", s.puts)
+	document, puts := s.now()
+	if puts != 1 {
+		t.Errorf("the project was written %d times, want once", puts)
 	}
-	if s.document != projectAfter {
-		t.Errorf("the project is now\n%s\nwant\n%s", s.document, projectAfter)
+	if document != projectAfter {
+		t.Errorf("the project is now\n%s\nwant\n%s", document, projectAfter)
 	}
 	if got, err := client.Override(t.Context(), "Projects-1", "Environments-1", ""); err != nil || got != "Releases-7" {
 		t.Errorf("the override is %q, %v", got, err)
@@ -95,8 +103,8 @@ func TestClearOverrideClearsItsOwnOnly(t *testing.T) {
 			t.Errorf("%+v: cleared %v, %v", tt, cleared, err)
 		}
 	}
-	if s.puts != 1 || s.document != projectBefore {
-		t.Errorf("after %d writes the project is\n%s\nwant\n%s", s.puts, s.document, projectBefore)
+	if document, puts := s.now(); puts != 1 || document != projectBefore {
+		t.Errorf("after %d writes the project is\n%s\nwant\n%s", puts, document, projectBefore)
 	}
 }
 
@@ -106,8 +114,9 @@ func TestClearingTheLastOverrideSendsAnEmptyList(t *testing.T) {
 	if cleared, err := s.client().ClearOverride(t.Context(), "Projects-1", "Environments-1", "", "Releases-7"); err != nil || !cleared {
 		t.Fatalf("cleared %v, %v", cleared, err)
 	}
-	if want := `{"Id":"Projects-1","AutoDeployReleaseOverrides":[]}`; s.document != want {
-		t.Errorf("sent %s, want %s", s.document, want)
+	want := `{"Id":"Projects-1","AutoDeployReleaseOverrides":[]}`
+	if document, _ := s.now(); document != want {
+		t.Errorf("sent %s, want %s", document, want)
 	}
 }
 
@@ -167,21 +176,25 @@ func TestOverrideWritesThatGoWrong(t *testing.T) {
 			s.onPut = tt.onPut
 			client := s.client()
 			err := client.SetOverride(t.Context(), "Projects-1", "Environments-1", "", "Releases-7")
-			if got := outcomeOf(err); got != tt.want || s.puts != tt.puts {
-				t.Fatalf("got %d (%v) after %d writes, want %d after %d", got, err, s.puts, tt.want, tt.puts)
+			document, puts := s.now()
+			if got := outcomeOf(err); got != tt.want || puts != tt.puts {
+				t.Fatalf("got %d (%v) after %d writes, want %d after %d", got, err, puts, tt.want, tt.puts)
 			}
 			want := projectBefore
 			if tt.want == success || tt.name == "reset after the effect" {
 				want = projectAfter
 			}
-			if s.document != want {
-				t.Errorf("the project is\n%s\nwant\n%s", s.document, want)
+			if document != want {
+				t.Errorf("the project is\n%s\nwant\n%s", document, want)
 			}
 			if tt.name != "reset after the effect" {
 				return
 			}
-			if err := client.SetOverride(t.Context(), "Projects-1", "Environments-1", "", "Releases-7"); err != nil || s.puts != 1 {
-				t.Errorf("the next call gives %v after %d writes; want it to find the first one's", err, s.puts)
+			if err := client.SetOverride(t.Context(), "Projects-1", "Environments-1", "", "Releases-7"); err != nil {
+				t.Fatal(err)
+			}
+			if _, puts := s.now(); puts != 1 {
+				t.Errorf("the next call wrote again, although the first one's effect was there")
 			}
 		})
 	}
@@ -202,8 +215,9 @@ func TestOverrideBuildsOnWhatTheOtherWriterLeft(t *testing.T) {
 	if err := s.client().SetOverride(t.Context(), "Projects-1", "Environments-1", "", "Releases-7"); err != nil {
 		t.Fatal(err)
 	}
-	if want := `{ "Id":"Projects-1", "New":true,"AutoDeployReleaseOverrides":[` + ourEntry + `] }`; s.document != want {
-		t.Errorf("got %s, want %s", s.document, want)
+	want := `{ "Id":"Projects-1", "New":true,"AutoDeployReleaseOverrides":[` + ourEntry + `] }`
+	if document, _ := s.now(); document != want {
+		t.Errorf("got %s, want %s", document, want)
 	}
 }
 
@@ -228,8 +242,9 @@ func TestOverrideOfAProjectThatIsNone(t *testing.T) {
 		if !octopus.IsTransient(err) {
 			t.Errorf("reading %s gives %v", document, err)
 		}
-		if err := s.client().SetOverride(t.Context(), "Projects-1", "Environments-1", "", "Releases-7"); !octopus.IsTransient(err) || s.puts > 0 {
-			t.Errorf("writing %s gives %v after %d writes", document, err, s.puts)
+		err = s.client().SetOverride(t.Context(), "Projects-1", "Environments-1", "", "Releases-7")
+		if _, puts := s.now(); !octopus.IsTransient(err) || puts > 0 {
+			t.Errorf("writing %s gives %v after %d writes", document, err, puts)
 		}
 	}
 }

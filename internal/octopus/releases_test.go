@@ -208,7 +208,7 @@ func TestEnsureReleaseOfAVersionControlledProject(t *testing.T) {
 		t.Fatalf("created %v, %v", created, err)
 	}
 	if n := len(s.received("GET", "/api/Spaces-1/projects/Projects-1/releases/1.2.3%2Bbuild.7")); n != 1 {
-		t.Errorf("the version was not looked up as it is: %+v", s.requests)
+		t.Errorf("the version was not looked up as it is: %+v", s.all())
 	}
 	if n := len(s.received("GET", "/api/Spaces-1/projects/Projects-1/0123abcd/deploymentprocesses/template")); n != 1 {
 		t.Error("the process was not read at the commit")

@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/OctopusDeploy/go-octopusdeploy/v2/pkg/newclient"
 )
 
 // maxBody bounds an answer. Project documents of busy projects have a few
@@ -144,7 +142,7 @@ func (c *Client) send(ctx context.Context, request call, target string) (answer,
 		c.observe(request.method, label(request.route), 0, time.Since(start))
 		return answer{}, c.unanswered(ctx, request.op, err)
 	}
-	defer newclient.CloseResponse(res)
+	defer res.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	c.observe(request.method, label(request.route), res.StatusCode, time.Since(start))
 	a := answer{status: res.StatusCode, header: res.Header, body: content}
