@@ -8,10 +8,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/puddle/v2"
-
-	"regrow/internal/store"
 )
 
 // databaseAway tells whether an error means that the database cannot be
@@ -40,21 +37,9 @@ func databaseAway(err error) bool {
 	return pgconn.SafeToRetry(err)
 }
 
-// CheckDatabase tells whether the database answers.
-func CheckDatabase(ctx context.Context, pool *pgxpool.Pool) Check {
-	if err := pool.Ping(ctx); err != nil {
-		return Check{Name: "database", Detail: "the database does not answer"}
-	}
-	return Check{Name: "database", OK: true}
-}
-
-// CheckSchema tells whether the database has every migration.
-func CheckSchema(ctx context.Context, pool *pgxpool.Pool) Check {
-	switch err := store.CheckSchema(ctx, pool); {
-	case errors.Is(err, store.ErrOldSchema):
-		return Check{Name: "schema", Detail: err.Error()}
-	case err != nil:
-		return Check{Name: "schema", Detail: "the schema cannot be read"}
-	}
-	return Check{Name: "schema", OK: true}
+// unstorable tells whether the database refused a text for a character that it
+// cannot hold: U+0000, or bytes that are no UTF-8.
+func unstorable(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (refused.Code == "22021" || refused.Code == "22P05")
 }

@@ -147,6 +147,8 @@ func asProblem(err error) *problem {
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return problemf(notFound, "there is no such thing")
+	case unstorable(err):
+		return problemf(badRequest, "a text in the request holds a character that cannot be stored, such as U+0000").because(err)
 	case databaseAway(err):
 		return problemf(unavailable, "the database cannot be reached or is too slow; try again").because(err)
 	}

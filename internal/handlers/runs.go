@@ -67,7 +67,7 @@ func readRun(ctx context.Context, queries *store.Queries, id api.RunID) (api.Run
 	if err != nil {
 		return api.RunDetail{}, err
 	}
-	attempts, err := queries.ListAttemptsOfRun(ctx, id)
+	attempts, err := queries.AttemptsOfRun(ctx, id)
 	if err != nil {
 		return api.RunDetail{}, err
 	}

@@ -62,7 +62,7 @@ func mismatches(list []pipeline.Mismatch) []api.Mismatch {
 }
 
 // showRunDetail shows a run with its stages, attempts and targets.
-func showRunDetail(run store.Run, stages []store.Stage, attempts []store.ListAttemptsOfRunRow, targets []store.Target) (api.RunDetail, error) {
+func showRunDetail(run store.Run, stages []store.Stage, attempts []store.AttemptsOfRunRow, targets []store.Target) (api.RunDetail, error) {
 	detail := api.RunDetail{Run: showRun(run), Stages: []api.StageDetail{}, Links: []api.Link{}}
 	for _, stage := range stages {
 		shown, err := showStage(stage, attempts)
@@ -77,7 +77,7 @@ func showRunDetail(run store.Run, stages []store.Stage, attempts []store.ListAtt
 	return detail, nil
 }
 
-func showStage(stage store.Stage, attempts []store.ListAttemptsOfRunRow) (api.StageDetail, error) {
+func showStage(stage store.Stage, attempts []store.AttemptsOfRunRow) (api.StageDetail, error) {
 	shown := api.StageDetail{
 		Stage: api.Stage(stage.Stage), Status: api.StageStatus(stage.Status), Reason: stage.Reason,
 		StartedAt: moment(stage.StartedAt), EndedAt: moment(stage.EndedAt),
@@ -88,12 +88,7 @@ func showStage(stage store.Stage, attempts []store.ListAttemptsOfRunRow) (api.St
 	}
 	for _, attempt := range attempts {
 		if attempt.Stage == stage.Stage {
-			shown.Attempts = append(shown.Attempts, api.Attempt{
-				Number: attempt.Number, Round: attempt.Round, JobID: attempt.JobID, Worker: attempt.Worker,
-				StartedAt: attempt.StartedAt.UTC(), EndedAt: moment(attempt.EndedAt),
-				DurationSeconds: seconds(&attempt.StartedAt, attempt.EndedAt),
-				Checks:          attempt.Checks, Outcome: api.AttemptOutcome(attempt.Outcome), Error: attempt.Error,
-			})
+			shown.Attempts = append(shown.Attempts, showAttempt(attempt.Attempt, attempt.Round))
 		}
 	}
 	return shown, nil

@@ -13,6 +13,50 @@ import (
 	"regrow/internal/pipeline"
 )
 
+const attemptsOfRun = `-- name: AttemptsOfRun :many
+select attempts.id, attempts.job_id, attempts.number, attempts.river_job_id, attempts.worker, attempts.started_at, attempts.ended_at, attempts.checks, attempts.outcome, attempts.error, jobs.stage, jobs.round from attempts join jobs on jobs.id = attempts.job_id
+where jobs.run_id = $1 order by attempts.id
+`
+
+type AttemptsOfRunRow struct {
+	Attempt Attempt
+	Stage   pipeline.Stage
+	Round   int32
+}
+
+func (q *Queries) AttemptsOfRun(ctx context.Context, runID uuid.UUID) ([]AttemptsOfRunRow, error) {
+	rows, err := q.db.Query(ctx, attemptsOfRun, runID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AttemptsOfRunRow{}
+	for rows.Next() {
+		var i AttemptsOfRunRow
+		if err := rows.Scan(
+			&i.Attempt.ID,
+			&i.Attempt.JobID,
+			&i.Attempt.Number,
+			&i.Attempt.RiverJobID,
+			&i.Attempt.Worker,
+			&i.Attempt.StartedAt,
+			&i.Attempt.EndedAt,
+			&i.Attempt.Checks,
+			&i.Attempt.Outcome,
+			&i.Attempt.Error,
+			&i.Stage,
+			&i.Round,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getJobWithRun = `-- name: GetJobWithRun :one
 select jobs.id, jobs.run_id, jobs.stage, jobs.round, jobs.state, jobs.created_at, jobs.finished_at, runs.pipeline, runs.number as run_number, runs.status as run_status,
     (select count(*) from attempts where attempts.job_id = jobs.id) as attempt_count

@@ -639,7 +639,7 @@ type ReadinessStatus string
 
 // Receipt What became of a webhook.
 type Receipt struct {
-	// Delivery The delivery's id; of a duplicate
+	// Delivery The delivery's id; of a duplicate, the first one's.
 	Delivery openapi_types.UUID `json:"delivery"`
 
 	// Mismatches The pipelines of the source that the commit did not start.
@@ -682,7 +682,7 @@ type Run struct {
 	// NextCheckAt When a waiting run looks again if nothing wakes it.
 	NextCheckAt time.Time `json:"next_check_at,omitempty,omitzero"`
 
-	// Number Counts the pipeline's runs.
+	// Number The run's number in its pipeline.
 	Number   int64  `json:"number"`
 	Pipeline string `json:"pipeline"`
 

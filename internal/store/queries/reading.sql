@@ -47,3 +47,7 @@ where (sqlc.narg('source')::text is null or source = sqlc.narg('source'))
   and (sqlc.narg('before')::uuid is null or id < sqlc.narg('before'))
 order by id desc
 limit sqlc.arg('count');
+
+-- name: AttemptsOfRun :many
+select sqlc.embed(attempts), jobs.stage, jobs.round from attempts join jobs on jobs.id = attempts.job_id
+where jobs.run_id = $1 order by attempts.id;

@@ -1,0 +1,119 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// testRuns is the life of runs without stages: what is in the database is as it
+// would be, and nothing works on it.
+type testRuns struct{}
+
+const testJob = 1
+
+func (testRuns) Prepare(ctx context.Context, tx pgx.Tx, pipelines []pipeline.Pipeline) error {
+	for _, p := range pipelines {
+		if err := store.New(tx).LockLane(ctx, p.Lane()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (testRuns) Create(ctx context.Context, tx pgx.Tx, delivery uuid.UUID, p pipeline.Pipeline, c pipeline.Commit) (store.Run, error) {
+	q := store.New(tx)
+	number, err := q.NextRunNumber(ctx, p.Name)
+	if err != nil {
+		return store.Run{}, err
+	}
+	run, err := q.InsertRun(ctx, store.InsertRunParams{
+		ID: uuid.Must(uuid.NewV7()), Pipeline: p.Name, Number: number, DeliveryID: delivery, Server: p.Server.Name, Lane: p.Lane(), Config: p,
+		Repository: c.Repository, Ref: c.Ref, CommitSha: c.SHA, Message: c.Message, Author: c.Author, Version: c.Version, CommitUrl: c.URL,
+		Stage: pipeline.Provision, CreatedAt: time.Now(),
+	})
+	if err != nil {
+		return run, err
+	}
+	for i, stage := range pipeline.Stages() {
+		if err := q.InsertStage(ctx, store.InsertStageParams{RunID: run.ID, Stage: stage, Position: int16(i + 1)}); err != nil {
+			return run, err
+		}
+	}
+	if err := record(ctx, q, run, "created"); err != nil {
+		return run, err
+	}
+	taken, err := q.LaneIsTaken(ctx, run.Lane)
+	if err != nil || taken {
+		return run, err
+	}
+	return begin(ctx, q, run, pipeline.Provision, 1)
+}
+
+func begin(ctx context.Context, q *store.Queries, run store.Run, stage pipeline.Stage, round int32) (store.Run, error) {
+	run, err := q.StartRun(ctx, store.StartRunParams{ID: run.ID, Stage: stage, JobID: testJob, Now: time.Now(), Round: round})
+	if err != nil {
+		return run, err
+	}
+	_, err = q.EnsureJob(ctx, store.EnsureJobParams{RunID: run.ID, Stage: stage, Round: round, Now: time.Now()})
+	return run, errors.Join(err, record(ctx, q, run, "started"))
+}
+
+func record(ctx context.Context, q *store.Queries, run store.Run, kind string) error {
+	return q.InsertEvent(ctx, store.InsertEventParams{
+		RunID: run.ID, At: time.Now(), Kind: kind, Stage: run.Stage, Message: "The run is " + kind + ".", Data: []byte(`{"number":1}`),
+	})
+}
+
+func (testRuns) Wake(ctx context.Context, tx pgx.Tx, server string) (int, error) {
+	q := store.New(tx)
+	active, err := q.LockActiveOnServer(ctx, server)
+	if err != nil {
+		return 0, err
+	}
+	for _, run := range active {
+		if err := q.NoteWake(ctx, run.ID); err != nil {
+			return 0, err
+		}
+	}
+	return len(active), nil
+}
+
+func (testRuns) Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipeline.Stage, by string) (store.Run, error) {
+	q := store.New(tx)
+	run, err := q.LockRun(ctx, id)
+	if err != nil {
+		return run, err
+	}
+	if run.Status != pipeline.Failed {
+		return run, &pipeline.Refusal{Message: "the run is " + string(run.Status) + ", by " + by, Remedy: "retry failed runs"}
+	}
+	if from == "" {
+		from = run.Stage
+	}
+	return begin(ctx, q, run, from, run.Round+1)
+}
+
+func (testRuns) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error) {
+	q := store.New(tx)
+	run, err := q.LockRun(ctx, id)
+	if err != nil {
+		return run, err
+	}
+	if run.Status.Terminal() {
+		return run, &pipeline.Refusal{Message: "the run has ended"}
+	}
+	return q.EndRun(ctx, store.EndRunParams{ID: id, Status: pipeline.Cancelled, Reason: reason + " (" + by + ")", Now: time.Now()})
+}
+
+// end ends a run as a test needs it.
+func end(ctx context.Context, q *store.Queries, id uuid.UUID, status pipeline.Status) error {
+	run, err := q.EndRun(ctx, store.EndRunParams{ID: id, Status: status, Reason: "It is over.", Now: time.Now()})
+	return errors.Join(err, record(ctx, q, run, "ended"))
+}
