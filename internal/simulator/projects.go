@@ -229,7 +229,7 @@ func (s *Server) projectRoutes(r chi.Router) {
 		}
 		return ok(c.show(c.kinds["lifecycles"], d))
 	})
-	for name, kindName := range map[string]string{"channels": "channels", "triggers": "projecttriggers", "runbooks": "runbooks", "runbooksnapshots": "runbooksnapshots"} {
+	for name, kindName := range map[string]string{"channels": "channels", "triggers": "projecttriggers", "runbooks": "runbooks", "runbooksnapshots": "runbooksnapshots", "runbookprocesses": "runbookprocesses"} {
 		s.projectChildren(r, name, kindName)
 	}
 	s.get(r, "/projects/{project}/summary", s.ofProject(projectSummary))
