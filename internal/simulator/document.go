@@ -133,3 +133,6 @@ func overlap(a, b []string) bool {
 func contains(list []string, value string) bool {
 	return slices.ContainsFunc(list, func(x string) bool { return strings.EqualFold(x, value) })
 }
+
+// neverNil copies a list, so that an empty one becomes [] in JSON and not null.
+func neverNil[T any](list []T) []T { return append([]T{}, list...) }

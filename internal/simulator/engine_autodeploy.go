@@ -188,7 +188,7 @@ func (s *Server) addDecisionTask(project document, decisions, machines []string)
 		s.say(j, "No machines were found to deploy to.")
 	}
 	task := document{"Id": s.documents["tasks"].nextID(), "SpaceId": project.text("SpaceId"), "Name": "AutoDeploy", "Description": "Auto-deploy " + project.text("Name"),
-		"Arguments": document{"MachineIds": slices.Concat([]string{}, machines)}, "State": stateSuccess, "Completed": "", "QueueTime": s.stamp(), "QueueTimeExpiry": nil,
+		"Arguments": document{"MachineIds": neverNil(machines)}, "State": stateSuccess, "Completed": "", "QueueTime": s.stamp(), "QueueTimeExpiry": nil,
 		"StartTime": s.stamp(), "LastUpdatedTime": s.stamp(), "CompletedTime": s.stamp(), "ServerNode": "OctopusServerNodes-simulator", "ErrorMessage": "",
 		"HasBeenPickedUpByProcessor": true, "HasPendingInterruptions": false, "CanRerun": false, "HasWarningsOrErrors": false, "UnmetPreconditions": nil, "ProjectId": project.id()}
 	j.task = task

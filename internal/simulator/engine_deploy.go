@@ -141,7 +141,7 @@ func (s *Server) addTargets(d document, ids []string) {
 			all = append(all, id)
 		}
 	}
-	d["DeployedToMachineIds"] = slices.Concat([]string{}, all)
+	d["DeployedToMachineIds"] = neverNil(all)
 }
 
 // deploymentEnded records the result and raises its event.

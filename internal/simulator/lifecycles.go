@@ -22,7 +22,7 @@ func lifecycleKind() *kind {
 				}
 				phases[i] = phase
 			}
-			d["Phases"] = slices.Concat([]document{}, phases)
+			d["Phases"] = neverNil(phases)
 		},
 		guard: func(c *call, before, after document) error {
 			if after == nil && c.documents["projects"].first(func(p document) bool { return p.text("LifecycleId") == before.id() }) != nil {

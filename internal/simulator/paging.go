@@ -3,7 +3,6 @@ package simulator
 import (
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 )
 
@@ -39,7 +38,7 @@ func (c *call) page(itemType, template string, items []any) document {
 	return document{
 		"ItemType": itemType, "TotalResults": total, "ItemsPerPage": take,
 		"NumberOfPages": last + 1, "LastPageNumber": last,
-		"Items": slices.Concat([]any{}, shown), "Links": links,
+		"Items": neverNil(shown), "Links": links,
 	}
 }
 

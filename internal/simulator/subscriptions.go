@@ -28,10 +28,10 @@ func completeSubscription(c *call, d, before document) {
 	notification := d.object(subscriptionKey)
 	filter := notification.object("Filter")
 	for _, key := range []string{"Users", "Projects", "ProjectGroups", "Environments", "EventGroups", "EventCategories", "EventAgents", "Tenants", "Tags", "DocumentTypes"} {
-		filter[key] = slices.Concat([]string{}, filter.list(key))
+		filter[key] = neverNil(filter.list(key))
 	}
 	for _, key := range []string{"EmailTeams", "WebhookTeams", "SlackChannelIds", "SlackChannelNames"} {
-		notification[key] = slices.Concat([]string{}, notification.list(key))
+		notification[key] = neverNil(notification.list(key))
 	}
 	notification.fill(document{"EmailFrequencyPeriod": "01:00:00", "EmailPriority": "Normal", "EmailShowDatesInTimeZoneId": "UTC", "WebhookURI": nil,
 		"WebhookTimeout": "00:00:10", "WebhookHeaderKey": nil, "SlackFrequencyPeriod": "01:00:00", "SlackDigestFormat": ""})
