@@ -23,12 +23,15 @@ const module = "regrow"
 // that arrows point down and neighbours do not know each other. A new package
 // needs a line here: choosing it is choosing who may depend on what.
 var level = map[string]int{
-	"cmd/server": 5,
+	"cmd/server": 6,
+
+	"internal/demo": 5, // the process, the simulator and the terminal, put together
 
 	"internal/app": 4,
 
 	"internal/handlers": 3,
 	"internal/jobs":     3,
+	"internal/terminal": 3,
 
 	"internal/handlers/api":   2,
 	"internal/client":         2,
@@ -48,11 +51,13 @@ var level = map[string]int{
 // restricted packages are for few importers, whatever their level. Tests may
 // import them all.
 var restricted = map[string][]string{
-	"internal/client":         {"cmd/server"},
+	"internal/client":         {"cmd/server", "internal/demo", "internal/terminal"},
+	"internal/demo":           {"cmd/server"},
 	"internal/handlers/api":   {"internal/handlers"},
-	"internal/localpg":        {"cmd/server", "internal/app", "internal/localpg/pgtest"},
+	"internal/localpg":        {"cmd/server", "internal/app", "internal/demo", "internal/localpg/pgtest"},
 	"internal/localpg/pgtest": {},
-	"internal/simulator":      {"cmd/server"},
+	"internal/simulator":      {"cmd/server", "internal/demo"},
+	"internal/terminal":       {"cmd/server", "internal/demo"},
 	"migrations":              {"internal/store"},
 }
 

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"regrow/internal/client"
+	"regrow/internal/terminal"
+)
+
+const defaultServer = "http://127.0.0.1:8080"
+
+// apiFlags say which server a command asks and how it shows the answer.
+type apiFlags struct {
+	server, token, tokenFile, output string
+}
+
+func (f *apiFlags) register(cmd *cobra.Command) {
+	flags := cmd.PersistentFlags()
+	// Environment variables are not the flags' defaults: --help would show the token.
+	flags.StringVar(&f.server, "server", "", "address of the server (REGROW_URL, default "+defaultServer+")")
+	flags.StringVar(&f.token, "token", "", "bearer token of the API (better in REGROW_TOKEN: other processes see flags)")
+	flags.StringVar(&f.tokenFile, "token-file", "", "file that holds the bearer token")
+	flags.StringVarP(&f.output, "output", "o", "text", "text for people or json for programs")
+	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
+	complete(cmd, "output", "text", "json")
+}
+
+// complete offers a flag's values to shells.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(fmt.Sprintf("flag %s of %s: %v", flag, cmd.Name(), err)) // no such flag: a mistake of this program
+	}
+}
+
+// session is a command's connection to a server and to the person before it.
+type session struct {
+	*client.API
+	base string
+	json bool
+	out  io.Writer
+	// screen shows results; progress shows what goes on meanwhile.
+	screen, progress *terminal.Screen
+}
+
+func (f *apiFlags) open(s *streams) (*session, error) {
+	if f.output != "text" && f.output != "json" {
+		return nil, usagef("--output is text or json, not %q", f.output)
+	}
+	token, err := f.bearer()
+	if err != nil {
+		return nil, err
+	}
+	base := cmp.Or(f.server, os.Getenv("REGROW_URL"), defaultServer)
+	api, err := client.New(base, token, nil)
+	if err != nil {
+		return nil, usagef("%v; give another to --server or REGROW_URL", err)
+	}
+	session := &session{API: api, base: base, json: f.output == "json", out: s.Out, screen: terminal.New(s.Out)}
+	session.screen.Server = base
+	if f.server != "" {
+		session.screen.Flags = "--server " + f.server
+	}
+	session.progress = session.screen
+	if session.json {
+		session.progress = terminal.New(s.Err)
+		session.progress.Flags = session.screen.Flags
+	}
+	return session, nil
+}
+
+func (f *apiFlags) bearer() (string, error) {
+	if f.tokenFile == "" {
+		return strings.TrimSpace(cmp.Or(f.token, os.Getenv("REGROW_TOKEN"))), nil
+	}
+	text, err := os.ReadFile(f.tokenFile)
+	if err != nil {
+		return "", usagef("reading the token: %v", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" {
+		return "", usagef("the token file %s is empty", f.tokenFile)
+	}
+	return token, nil
+}
+
+// printJSON writes an answer as programs read it.
+func (s *session) printJSON(answer any) error {
+	encoder := json.NewEncoder(s.out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(answer)
+}
+
+// explain adds to an error of the network what to do about it.
+func (s *session) explain(err error) error {
+	if failed, ok := errors.AsType[*url.Error](err); ok && !failed.Timeout() {
+		return fmt.Errorf("the server at %s cannot be reached: %w\nStart one with regrow serve, or name another with --server or REGROW_URL", s.base, err)
+	}
+	return err
+}
+
+// answered returns the answer, which is missing when what answered is no regrow.
+func answered[T any](s *session, answer *T, status string) (T, error) {
+	if answer == nil {
+		var none T
+		return none, fmt.Errorf("%s answered %q, which regrow would not; is it the right address?", s.base, status)
+	}
+	return *answer, nil
+}

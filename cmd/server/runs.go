@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"regrow/internal/client"
+)
+
+// stages and statuses are what flags take, in the order of a run's life.
+var (
+	stages   = []string{"provision", "create_release", "override", "verify", "cleanup"}
+	statuses = []string{"queued", "running", "waiting", "succeeded", "failed", "cancelled", "superseded"}
+)
+
+func newRuns(s *streams) *cobra.Command {
+	api := &apiFlags{}
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "Look at runs and steer them",
+		Long: `Look at the runs of a running server and steer them: the passages of commits
+through pipelines.
+
+` + runNames + "\n\n" + exitCodes,
+		Example: `  regrow runs list --status failed
+  regrow runs show latest
+  regrow runs retry hello-world#12 --wait`,
+	}
+	api.register(cmd)
+	cmd.AddCommand(newRunsList(s, api), newRunsShow(s, api), newRunsWatch(s, api), newRunsRetry(s, api), newRunsCancel(s, api))
+	return cmd
+}
+
+// runCommand is a command about the one run that its argument names.
+func runCommand(s *streams, api *apiFlags, cmd *cobra.Command, perform func(context.Context, *session, uuid.UUID) error) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("%s takes one run, not %d: an id, PIPELINE#NUMBER, PIPELINE or latest", cmd.CommandPath(), len(args))
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		session, err := api.open(s)
+		if err != nil {
+			return err
+		}
+		id, err := session.find(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return perform(cmd.Context(), session, id)
+	}
+	return cmd
+}
+
+func newRunsShow(s *streams, api *apiFlags) *cobra.Command {
+	return runCommand(s, api, &cobra.Command{
+		Use:   "show RUN",
+		Short: "Show a run's timeline and targets",
+		Long: `Show what each stage of a run did and when, which targets are new and which are
+gone, and, when it failed, why and what to do.
+
+` + runNames,
+		Example: `  regrow runs show latest
+  regrow runs show hello-world#12 --output json`,
+	}, func(ctx context.Context, session *session, id uuid.UUID) error {
+		run, err := session.get(ctx, id)
+		if err != nil {
+			return err
+		}
+		return session.show(run)
+	})
+}
+
+func newRunsWatch(s *streams, api *apiFlags) *cobra.Command {
+	var wait waitFlags
+	cmd := runCommand(s, api, &cobra.Command{
+		Use:   "watch RUN",
+		Short: "Show a run while it goes on, until it has ended",
+		Long: `Show a run's progress until it has ended, then its timeline. A lost connection is
+taken up again. The exit code is the run's, as with --wait.
+
+` + runNames + "\n\n" + exitCodes,
+		Example: `  regrow runs watch latest
+  regrow runs watch hello-world#12 --timeout 30m`,
+	}, func(ctx context.Context, session *session, id uuid.UUID) error {
+		return session.follow(ctx, id, wait.timeout)
+	})
+	wait.registerTimeout(cmd)
+	return cmd
+}
+
+func newRunsRetry(s *streams, api *apiFlags) *cobra.Command {
+	var (
+		wait waitFlags
+		from string
+	)
+	cmd := runCommand(s, api, &cobra.Command{
+		Use:   "retry RUN",
+		Short: "Let a failed run go on",
+		Long: `Let a failed run go on from the stage where it makes sense, or from an earlier
+one. What earlier stages made in Octopus is used again.
+
+` + runNames + "\n\n" + exitCodes,
+		Example: `  regrow runs retry latest --wait
+  regrow runs retry hello-world#12 --from provision`,
+	}, func(ctx context.Context, session *session, id uuid.UUID) error {
+		if from != "" && !client.Stage(from).Valid() {
+			return usagef("--from is one of the stages %v, not %q", stages, from)
+		}
+		response, err := session.RetryRunWithResponse(ctx, id, client.RetryRequest{From: client.Stage(from)})
+		if err != nil {
+			return session.explain(err)
+		}
+		run, err := answered(session, response.JSON202, response.Status())
+		switch {
+		case err != nil:
+			return err
+		case wait.wait:
+			return session.follow(ctx, id, wait.timeout)
+		}
+		return session.steered(run, fmt.Sprintf("goes on from %s", run.Stage))
+	})
+	wait.register(cmd)
+	cmd.Flags().StringVar(&from, "from", "", "the stage to go on from (default where it makes sense after the failure)")
+	complete(cmd, "from", stages...)
+	return cmd
+}
+
+func newRunsCancel(s *streams, api *apiFlags) *cobra.Command {
+	var reason string
+	cmd := runCommand(s, api, &cobra.Command{
+		Use:   "cancel RUN",
+		Short: "End a run that has not ended",
+		Long: `End a run: a queued one at once, an active one as soon as its stage lets go. Its
+override is cleared, the old targets go on serving, and the lane becomes free.
+
+` + runNames,
+		Example: `  regrow runs cancel latest --reason "wrong branch"
+  regrow runs cancel hello-world#12`,
+	}, func(ctx context.Context, session *session, id uuid.UUID) error {
+		response, err := session.CancelRunWithResponse(ctx, id, client.CancelRequest{Reason: reason})
+		if err != nil {
+			return session.explain(err)
+		}
+		run, err := answered(session, response.JSON202, response.Status())
+		if err != nil {
+			return err
+		}
+		if run.Status == client.RunStatusCancelled {
+			return session.steered(run, "is cancelled")
+		}
+		return session.steered(run, "will be cancelled as soon as its stage lets go")
+	})
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for those who read the history")
+	return cmd
+}
+
+// moment reads a time of a flag: RFC 3339, a day, or how long ago.
+func moment(flag, text string, now time.Time) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil {
+		return new(now.Add(-ago.Abs())), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return &t, nil
+		}
+	}
+	return nil, usagef("--%s %q is no time; write 2006-01-02T15:04:05Z, 2006-01-02, or how long ago: 36h", flag, text)
+}
