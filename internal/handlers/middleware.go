@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 )
 
@@ -22,27 +22,19 @@ func requestID(ctx context.Context) string {
 	return id
 }
 
-// identify gives each request an id, its caller's own where that is usable, and
-// a logger that carries it.
+// identify gives each request an id and a logger that carries it. An id of the
+// caller's own is taken over when it is a UUID; anything else could be a secret
+// in the wrong place, or pretend to be something else in the log.
 func (h *handler) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get(requestIDHeader)
-		if !usableID(id) {
-			id = h.NewID().String()
+		id, err := uuid.Parse(r.Header.Get(requestIDHeader))
+		if err != nil {
+			id = h.NewID()
 		}
-		w.Header().Set(requestIDHeader, id)
-		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
-		ctx = h.Logger.With().Str("request", id).Logger().WithContext(ctx)
+		w.Header().Set(requestIDHeader, id.String())
+		ctx := context.WithValue(r.Context(), requestIDKey{}, id.String())
+		ctx = h.Logger.With().Stringer("request", id).Logger().WithContext(ctx)
 		next.ServeHTTP(w, r.WithContext(ctx))
-	})
-}
-
-// usableID keeps ids out of the log that are long or could pretend to be
-// something else.
-func usableID(id string) bool {
-	const longest = 128
-	return id != "" && len(id) <= longest && !strings.ContainsFunc(id, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.:", c))
 	})
 }
 

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -13,9 +14,7 @@ import (
 func (h *handler) router() http.Handler {
 	r := chi.NewRouter()
 	r.Use(h.identify, h.observe, h.recover, secure, middleware.GetHead)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		h.fail(w, r, problemf(notFound, "there is nothing at %s; /openapi.yaml lists what there is", r.URL.Path))
-	})
+	r.NotFound(h.nothingHere)
 	r.MethodNotAllowed(h.methodNotAllowed(r))
 
 	// Open to everybody.
@@ -56,16 +55,27 @@ func (h *handler) router() http.Handler {
 	return r
 }
 
-// methodNotAllowed answers 405 with the methods that the path does have.
+// nothingHere answers 404.
+func (h *handler) nothingHere(w http.ResponseWriter, r *http.Request) {
+	h.fail(w, r, problemf(notFound, "there is nothing at %s; /openapi.yaml lists what there is", r.URL.Path))
+}
+
+// methodNotAllowed answers 405 with the methods that the path does have, and
+// 404 when it has none: the router calls it for every method that is not HTTP's.
 func (h *handler) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p := problemf(methodNotAllowed, "%s does not take %s", r.URL.Path, r.Method)
+		var allowed []string
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
-				p.header.Add("Allow", method)
-				p.detail += "; it takes " + method
+				allowed = append(allowed, method)
 			}
 		}
+		if allowed == nil {
+			h.nothingHere(w, r)
+			return
+		}
+		p := problemf(methodNotAllowed, "%s does not take %s but %s", r.URL.Path, r.Method, strings.Join(allowed, " and "))
+		p.header.Set("Allow", strings.Join(allowed, ", "))
 		h.fail(w, r, p)
 	}
 }
