@@ -20,7 +20,7 @@ func (s *server) start(line string) client.Run {
 // end ends a run.
 func (s *server) end(id uuid.UUID, status pipeline.Status) {
 	s.t.Helper()
-	if err := end(s.t.Context(), s.store, id, status); err != nil {
+	if err := end(s.t.Context(), s.pool, id, status); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
@@ -112,8 +113,14 @@ func (testRuns) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by 
 	return q.EndRun(ctx, store.EndRunParams{ID: id, Status: pipeline.Cancelled, Reason: reason + " (" + by + ")", Now: time.Now()})
 }
 
-// end ends a run as a test needs it.
-func end(ctx context.Context, q *store.Queries, id uuid.UUID, status pipeline.Status) error {
-	run, err := q.EndRun(ctx, store.EndRunParams{ID: id, Status: status, Reason: "It is over.", Now: time.Now()})
-	return errors.Join(err, record(ctx, q, run, "ended"))
+// end ends a run and says so, in one transaction.
+func end(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, status pipeline.Status) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		q := store.New(tx)
+		run, err := q.EndRun(ctx, store.EndRunParams{ID: id, Status: status, Reason: "It is over.", Now: time.Now()})
+		if err != nil {
+			return err
+		}
+		return record(ctx, q, run, "ended")
+	})
 }
