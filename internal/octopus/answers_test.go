@@ -375,11 +375,7 @@ func TestKeyIsInNoError(t *testing.T) {
 	for name, transport := range transports {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client, err := octopus.New(octopus.Config{URL: "https://octopus.example.com", APIKey: testKey, Space: "Default", Transport: transport})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = client.Environment(t.Context(), "Production "+testKey)
+			_, err := from(t, transport).Environment(t.Context(), "Production "+testKey)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -391,6 +387,62 @@ func TestKeyIsInNoError(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// from is a client whose every answer is the transport's.
+func from(t *testing.T, transport roundTripper) *octopus.Client {
+	t.Helper()
+	client, err := octopus.New(octopus.Config{URL: "https://octopus.example.com", APIKey: testKey, Space: "Default", Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func TestKeyDoesNotLeaveEncryption(t *testing.T) {
+	t.Parallel()
+	client := from(t, func(r *http.Request) (*http.Response, error) {
+		if r.URL.Scheme != "https" {
+			t.Errorf("%s was asked with the API key", r.URL)
+		}
+		return &http.Response{StatusCode: http.StatusMovedPermanently, Request: r, Body: http.NoBody,
+			Header: http.Header{"Location": {"http://octopus.example.com/api/spaces"}}}, nil
+	})
+	_, err := client.Environment(t.Context(), "Production")
+	wantPermanent(t, err, "301", "http://octopus.example.com/api/spaces")
+}
+
+// blanks is an endless answer.
+type blanks struct{}
+
+func (blanks) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func TestAnswerWithoutEnd(t *testing.T) {
+	t.Parallel()
+	client := from(t, func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(io.LimitReader(blanks{}, 40<<20))}, nil
+	})
+	_, err := client.Environment(t.Context(), "Production")
+	wantTransient(t, err)
+	wantPhrases(t, err, "more than")
+}
+
+func TestLongWordsAreCut(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on("GET /api/Spaces-1/machines/Machines-1", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusBadRequest, fmt.Sprintf(`{"ErrorMessage":"First of all%s"}`, strings.Repeat(" ü", 5000)))
+	})
+	_, err := f.client().Target(t.Context(), "Machines-1")
+	wantPermanent(t, err, "First of all", "…")
+	if n := len(err.Error()); n > 1500 {
+		t.Errorf("the error has %d bytes", n)
 	}
 }
 

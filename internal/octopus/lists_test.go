@@ -105,6 +105,22 @@ func TestListThatIsNone(t *testing.T) {
 	}
 }
 
+func TestListThatEndsBeforeItsTotal(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on("GET /api/Spaces-1/machines", func(w http.ResponseWriter, r *http.Request) {
+		items := machineJSON("Machines-1")
+		if r.URL.Query().Get("skip") != "0" {
+			items = "" // the API key's user may not see the rest
+		}
+		reply(w, http.StatusOK, fmt.Sprintf(`{"TotalResults":3,"Items":[%s]}`, items))
+	})
+	got, err := f.client().Targets(t.Context(), octopus.TargetQuery{EnvironmentID: "Environments-1"})
+	if err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v; want what can be seen", got, err)
+	}
+}
+
 func TestLookUpsTakeTheExactNameOnly(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

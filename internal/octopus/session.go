@@ -15,7 +15,7 @@ import (
 
 // maxBody bounds an answer. Project documents of busy projects have a few
 // hundred kilobytes.
-const maxBody = 64 << 20
+const maxBody = 32 << 20
 
 // call is one request to be.
 type call struct {
