@@ -11,6 +11,13 @@ type cell struct {
 // columns writes rows under each other, indented, each column as wide as its
 // widest field. A row that is too long for the window is cut at its end.
 func (p *page) columns(rows [][]cell) {
+	widths := widthsOf(rows)
+	for _, row := range rows {
+		p.row(row, widths)
+	}
+}
+
+func widthsOf(rows [][]cell) []int {
 	var widths []int
 	for _, row := range rows {
 		for i, field := range row {
@@ -20,9 +27,7 @@ func (p *page) columns(rows [][]cell) {
 			widths[i] = max(widths[i], columnsOf(field.text))
 		}
 	}
-	for _, row := range rows {
-		p.row(row, widths)
-	}
+	return widths
 }
 
 // indent is what rows begin with.

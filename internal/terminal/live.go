@@ -37,13 +37,28 @@ type liveStage struct {
 
 // Live begins to show a run. Close it at the end.
 func (s *Screen) Live(run client.RunDetail) *Live {
+	if !s.Overwrite {
+		return s.live(run, nil)
+	}
+	ticker := time.NewTicker(frames)
+	live := s.live(run, ticker.C)
+	stop := live.stopTick
+	live.stopTick = func() {
+		ticker.Stop()
+		stop()
+	}
+	return live
+}
+
+// live draws at every tick.
+func (s *Screen) live(run client.RunDetail, ticks <-chan time.Time) *Live {
 	l := &Live{screen: s, run: run.Run, stopTick: func() {}}
 	for _, stage := range run.Stages {
 		l.stages = append(l.stages, liveStage{stage.Stage, stage.Status, stage.StartedAt, stage.EndedAt, clean(stage.Reason)})
 	}
 	if s.Overwrite {
 		l.draw()
-		l.stopTick = l.tick()
+		l.stopTick = l.drawAt(ticks)
 		return l
 	}
 	l.print(fmt.Sprintf("%s  %s %s on %s (times are from %s)", name(l.run), short(l.run.Commit.SHA), firstLine(l.run.Commit.Message),
@@ -54,9 +69,8 @@ func (s *Screen) Live(run client.RunDetail) *Live {
 // frames is the pace of the block: often enough to be seen to live.
 const frames = 120 * time.Millisecond
 
-// tick redraws the block until the returned function is called.
-func (l *Live) tick() (stop func()) {
-	ticker := time.NewTicker(frames)
+// drawAt redraws the block at every tick until the returned function is called.
+func (l *Live) drawAt(ticks <-chan time.Time) (stop func()) {
 	done, gone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)
@@ -64,16 +78,15 @@ func (l *Live) tick() (stop func()) {
 			select {
 			case <-done:
 				return
-			case <-ticker.C:
+			case <-ticks:
 				l.redraw()
 			}
 		}
 	}()
-	return func() {
-		ticker.Stop()
+	return sync.OnceFunc(func() {
 		close(done)
 		<-gone
-	}
+	})
 }
 
 func (l *Live) redraw() {
@@ -119,7 +132,6 @@ func (l *Live) Close() error {
 	l.stopTick()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stopTick = func() {}
 	l.write(l.erase())
 	l.drawn = 0
 	return l.err
@@ -127,7 +139,7 @@ func (l *Live) Close() error {
 
 func (l *Live) eventLine(event client.Event) string {
 	s := l.screen
-	return fmt.Sprintf("%s  %s %s%s", event.At.In(s.Zone).Format(time.TimeOnly), s.sign(markOfEvent(event.Kind)), pad(string(event.Stage), 15), clean(event.Message))
+	return fmt.Sprintf("%s  %s %s%s", event.At.In(s.Zone).Format(time.TimeOnly), s.sign(markOfEvent(event.Kind)), pad(clean(string(event.Stage)), 15), clean(event.Message))
 }
 
 // print writes a line that stays.

@@ -3,6 +3,7 @@ package terminal
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"regrow/internal/client"
@@ -53,7 +54,7 @@ func (l *Live) stageLine(stage liveStage, width int) string {
 		}
 	}
 	before := "  " + m.sign + " "
-	text := pad(string(stage.stage), 15) + pad(took, 8) + "  " + stage.text
+	text := strings.TrimRight(pad(string(stage.stage), 15)+pad(took, 8)+"  "+stage.text, " ")
 	if width > 0 {
 		text = trim(text, max(width-columnsOf(before), 1))
 	}
@@ -100,7 +101,9 @@ func (l *Live) apply(event client.Event) {
 	case "retry_requested":
 		l.reset(event)
 		return
-	case "run_created", "run_queued":
+	case "run_created":
+		return
+	case "run_queued":
 		l.run.Reason = text
 		return
 	case "stage_started":

@@ -93,7 +93,7 @@ func (p *page) made(r result) {
 	redeployments, _ := r["redeployments"].([]any)
 	for _, entry := range redeployments {
 		if again, ok := entry.(map[string]any); ok {
-			p.thing("again", result(again).text("deployment_id")+listed(" to ", again["targets"]), result(again).text("deployment_url"))
+			p.thing("redeployed", result(again).text("deployment_id")+listed(" to ", again["targets"]), result(again).text("deployment_url"))
 		}
 	}
 	p.thing("in", joined(r.text("project_id"), r.text("environment_id"), r.text("tenant_id")), "")

@@ -14,6 +14,8 @@ func (s *Screen) Runs(runs []client.Run) error {
 		p.line("No runs.")
 		return p.flush()
 	}
+	// In a narrow window the reason, which says the most, has a line of its own.
+	narrow := p.width > 0 && p.width < 120
 	rows := [][]cell{{
 		{"", plain}, {"pipeline", dim}, {"#", dim}, {"status", dim}, {"stage", dim},
 		{"commit", dim}, {"branch", dim}, {"age", dim}, {"took", dim}, {"reason", dim},
@@ -21,9 +23,20 @@ func (s *Screen) Runs(runs []client.Run) error {
 	for _, run := range runs {
 		rows = append(rows, s.runRow(run))
 	}
-	p.columns(rows)
+	if narrow {
+		p.narrowRuns(rows)
+	} else {
+		p.columns(rows)
+	}
 	return p.flush()
 }
+
+// Columns of the table of runs that narrow windows treat in their own way.
+const (
+	stageColumn  = 4
+	branchColumn = 6
+	reasonColumn = 9
+)
 
 func (s *Screen) runRow(run client.Run) []cell {
 	m := markOfRun(run.Status)
@@ -39,6 +52,24 @@ func (s *Screen) runRow(run client.Run) []cell {
 		{string(run.Status), m.style}, {string(run.Stage), plain},
 		{short(run.Commit.SHA), plain}, {trim(clean(cmp.Or(run.Commit.Branch, run.Commit.Ref)), 30), plain},
 		{age(s.Now().Sub(run.CreatedAt)), plain}, {took, plain}, {reason, plain},
+	}
+}
+
+func (p *page) narrowRuns(rows [][]cell) {
+	below := make([][]string, len(rows))
+	for i, row := range rows {
+		if reason := row[reasonColumn].text; reason != "" && i > 0 {
+			below[i] = wrap(reason, p.width-2*len(indent)-3)
+		}
+		row[branchColumn].text = trim(row[branchColumn].text, 16)
+		row[stageColumn].text, row[reasonColumn].text = "", ""
+	}
+	widths := widthsOf(rows)
+	for i, row := range rows {
+		p.row(row, widths)
+		for _, line := range below[i] {
+			p.line(indent, "   ", p.paint(dim, line))
+		}
 	}
 }
 

@@ -190,10 +190,10 @@ func (p *page) cancelRequest(run client.Run) string {
 func (p *page) next(run client.Run) string {
 	var parts []string
 	if !run.NextCheckAt.IsZero() {
-		parts = append(parts, fmt.Sprintf("regrow looks again at %s (%s) if no event wakes it before", p.clock(run.NextCheckAt), p.ago(run.NextCheckAt)))
+		parts = append(parts, fmt.Sprintf("the next look is at %s (%s) if no event comes before", p.clock(run.NextCheckAt), p.ago(run.NextCheckAt)))
 	}
 	if !run.DeadlineAt.IsZero() {
-		parts = append(parts, fmt.Sprintf("it gives up at %s (%s)", p.clock(run.DeadlineAt), p.ago(run.DeadlineAt)))
+		parts = append(parts, fmt.Sprintf("the stage gives up at %s (%s)", p.clock(run.DeadlineAt), p.ago(run.DeadlineAt)))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -234,4 +234,4 @@ func (p *page) hint(command, what string) {
 func name(run client.Run) string { return fmt.Sprintf("%s #%d", clean(run.Pipeline), run.Number) }
 
 // Ref is how commands call a run: PIPELINE#NUMBER.
-func Ref(run client.Run) string { return fmt.Sprintf("%s#%d", run.Pipeline, run.Number) }
+func Ref(run client.Run) string { return fmt.Sprintf("%s#%d", clean(run.Pipeline), run.Number) }

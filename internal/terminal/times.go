@@ -37,6 +37,7 @@ func (s *Screen) ago(t time.Time) string {
 // age shows a duration with its largest unit alone, as is enough for how old
 // something is.
 func age(d time.Duration) string {
+	d = max(d, 0)
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()))
