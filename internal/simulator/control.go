@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/go-chi/chi/v5"
 )
+
+// controlPrefix begins the paths that steer the stand-in itself. Faults and rate limits spare them.
+const controlPrefix = "/simulator/"
 
 // controlRoutes steer the stand-in itself over HTTP, for those who run it as a process of its own.
 func (s *Server) controlRoutes(r chi.Router) {
@@ -29,6 +33,7 @@ func (s *Server) controlRoutes(r chi.Router) {
 		return ok(document{})
 	}))
 	r.Put("/simulator/provisioners/{project}", s.handle(setProvisioner))
+	r.Put("/simulator/cleaners/{runbook}", s.handle(setCleaner))
 	r.Post("/simulator/machines/{machine}/condition", s.handle(setCondition))
 	r.Post("/simulator/advance", s.advance)
 }
@@ -42,7 +47,7 @@ type faultRequest struct {
 
 func addFault(c *call) (reply, error) {
 	var request faultRequest
-	if err := json.Unmarshal(c.data, &request); err != nil {
+	if err := decodeControl(c.data, &request); err != nil {
 		return reply{}, invalid("The body is not a fault: " + err.Error())
 	}
 	var id string
@@ -69,11 +74,64 @@ func setProvisioner(c *call) (reply, error) {
 		return reply{}, c.missing("project")
 	}
 	var p Provisioner
-	if err := json.Unmarshal(c.data, &p); err != nil {
+	if err := decodeControl(c.data, &p); err != nil {
 		return reply{}, invalid("The body is not a provisioner: " + err.Error())
 	}
 	c.provisioners[project.id()] = p
 	return ok(p)
+}
+
+func setCleaner(c *call) (reply, error) {
+	runbook := c.lookup("runbooks", c.param("runbook"))
+	if runbook == nil {
+		return reply{}, c.missing("runbook")
+	}
+	var cleaner Cleaner
+	if err := decodeControl(c.data, &cleaner); err != nil {
+		return reply{}, invalid("The body is not a cleaner: " + err.Error())
+	}
+	c.cleaners[runbook.id()] = cleaner
+	return ok(cleaner)
+}
+
+// decodeControl reads a body in which durations are written like "20s". Unknown fields are
+// refused, because a misspelt fault would never happen.
+func decodeControl(data []byte, into any) error {
+	d, err := parseDocument(data)
+	if err != nil {
+		return err
+	}
+	if err := readDurations(d); err != nil {
+		return err
+	}
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(plain))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
+
+// readDurations replaces written durations by nanoseconds, at any depth.
+func readDurations(d document) error {
+	for key, value := range d {
+		if nested := asDocument(value); nested != nil {
+			if err := readDurations(nested); err != nil {
+				return err
+			}
+		}
+		text, isText := value.(string)
+		if !isText || key != "delay" && key != "bootDelay" && key != "registerSpread" && key != "terminateDelay" {
+			continue
+		}
+		duration, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("expected a duration such as 20s in %s: %w", key, err)
+		}
+		d[key] = duration.Nanoseconds()
+	}
+	return nil
 }
 
 func setCondition(c *call) (reply, error) {

@@ -123,7 +123,7 @@ func (s *Server) autoDeployTo(l lane) {
 		return
 	}
 	override := overrideFor(project, l.environment, l.tenant)
-	current := s.documents["deployments"].get(s.lastSuccess[l])
+	current := s.currentDeployment(l)
 	releaseID := orDefault(override, current.text("ReleaseId"))
 	if s.documents["releases"].get(releaseID) == nil {
 		s.log.Info().Str("project", l.project).Str("environment", l.environment).Msg("no release to deploy")
@@ -139,6 +139,20 @@ func (s *Server) autoDeployTo(l lane) {
 		return
 	}
 	s.deployOverride(l, releaseID, machines)
+}
+
+// currentDeployment is the deployment that succeeded last in a lane, or nil.
+func (s *Server) currentDeployment(l lane) document {
+	if d := s.documents["deployments"].get(s.lastSuccess[l]); d != nil {
+		return d
+	}
+	// It has been deleted, so an older one counts.
+	for _, d := range slices.Backward(s.documents["deployments"].order) {
+		if laneOf(d) == l && s.taskState(d.text("TaskId")) == stateSuccess {
+			return d
+		}
+	}
+	return nil
 }
 
 // laneBusy says whether a deployment of the lane is queued or executing.

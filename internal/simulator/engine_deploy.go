@@ -152,7 +152,7 @@ func (s *Server) deploymentEnded(j *job, d document, state string) {
 	case stateSuccess:
 		s.lastSuccess[j.lane] = d.id()
 		s.raiseDeployment(j.by, "DeploymentSucceeded", d, "succeeded")
-		if s.switches.ClearOverrideOnSuccess && !j.requeued {
+		if s.switches.ClearOverrideOnSuccess {
 			s.clearOverride(j.by, j.lane, "by "+d.id())
 		}
 	case stateFailed, stateTimedOut:
@@ -166,7 +166,7 @@ func (s *Server) deploymentEnded(j *job, d document, state string) {
 // requeue puts a completed deployment back into the queue for some machines, under its own ids.
 func (s *Server) requeue(d document, machines []string) {
 	j := s.jobs[d.text("TaskId")]
-	j.only, j.requeued, j.by = machines, true, causedBy(ActorAutoDeploy)
+	j.only, j.by = machines, causedBy(ActorAutoDeploy)
 	j.notBefore, j.expires = time.Time{}, time.Time{}
 	names := make([]string, 0, len(machines))
 	for _, id := range machines {

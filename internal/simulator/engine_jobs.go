@@ -16,7 +16,6 @@ type job struct {
 	only       []string // the machines of this passage; empty means all
 	busy       []string // the machines in use
 	failing    string   // reason for a failure that is already decided
-	requeued   bool     // this passage repeats a deployment that had succeeded
 	notBefore  time.Time
 	expires    time.Time
 	by         cause

@@ -22,7 +22,7 @@ type Fault struct {
 	RetryAfter  string        `json:"retryAfter,omitempty"`  // header of that answer
 	EmptyBody   bool          `json:"emptyBody,omitempty"`   // no body; the official client takes that for success
 	Body        string        `json:"body,omitempty"`        // body of that answer; default: an Octopus error
-	Delay       time.Duration `json:"delay,omitempty"`       // real time before anything else; nanoseconds in JSON
+	Delay       time.Duration `json:"delay,omitempty"`       // real time before anything else; over HTTP written like "2s"
 	DropBefore  bool          `json:"dropBefore,omitempty"`  // close the connection, without any effect
 	DropAfter   bool          `json:"dropAfter,omitempty"`   // let the effect happen, then close the connection, or answer Status if set
 	Truncate    bool          `json:"truncate,omitempty"`    // let the effect happen, then send half of the answer

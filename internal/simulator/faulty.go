@@ -13,7 +13,7 @@ import (
 // so that a fault which matches everything can be removed.
 func (s *Server) withFaults(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(r.URL.Path, s.options.BasePath)), "/simulator") {
+		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(r.URL.Path, s.options.BasePath)), controlPrefix) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -2,7 +2,7 @@ package simulator
 
 import (
 	"bytes"
-	"crypto/sha1"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"mime"
@@ -96,7 +96,7 @@ func uploadPackage(c *call) (reply, error) {
 			details: []string{fmt.Sprintf("A package with ID '%s' and version '%s' already exists.", id, version)}}
 	}
 	d := document{"Id": documentID, "SpaceId": c.space, "PackageId": id, "Version": version, "FeedId": "feeds-builtin", "NuGetPackageId": id, "NuGetFeedId": "feeds-builtin",
-		"Title": id, "Summary": nil, "Description": nil, "Hash": fmt.Sprintf("%x", sha1.Sum(content)), "PackageSizeBytes": len(content), "Published": c.stamp(),
+		"Title": id, "Summary": nil, "Description": nil, "Hash": fmt.Sprintf("%x", sha256.Sum256(content)), "PackageSizeBytes": len(content), "Published": c.stamp(),
 		"ReleaseNotes": nil, "FileExtension": "." + parts[3], "PackageVersionBuildInformation": nil}
 	c.packages[documentID] = content
 	c.record(c.by, Entry{Effect: PackageUploaded, ID: documentID, Name: id + " " + version})

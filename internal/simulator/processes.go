@@ -8,6 +8,9 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
+// targetRolesKey is the property of a step that names the roles it runs on.
+const targetRolesKey = "Octopus.Action.TargetRoles"
+
 // processKind keeps deployment processes. They are created with their project, and a PUT has to
 // name the version that it is based on.
 func processKind() *kind {
@@ -106,7 +109,7 @@ func readProcess(process document, environmentID string) processPart {
 			if action.text("ActionType") == "Octopus.Manual" {
 				part.manual = append(part.manual, action.text("Name"))
 			}
-			if roles := splitRoles(step.object("Properties").text("Octopus.Action.TargetRoles")); len(roles) > 0 {
+			if roles := splitRoles(step.object("Properties").text(targetRolesKey)); len(roles) > 0 {
 				part.onTargets = true
 				part.roles = append(part.roles, roles...)
 			}

@@ -30,7 +30,7 @@ func deploymentPreview(c *call, release document) (reply, error) {
 	steps := []document{}
 	number := 0
 	for _, step := range frozen.objects("Steps") {
-		roles := splitRoles(step.object("Properties").text("Octopus.Action.TargetRoles"))
+		roles := splitRoles(step.object("Properties").text(targetRolesKey))
 		machines, names, unavailable := []document{}, []string{}, []document{}
 		for _, m := range c.documents["machines"].order {
 			if !contains(m.list("EnvironmentIds"), environment.id()) || !overlap(m.list("Roles"), roles) || m.flag("IsDisabled") {

@@ -20,7 +20,7 @@ func projectKind() *kind {
 		check:    checkProject,
 		guard: func(c *call, before, after document) error {
 			if after == nil {
-				return nil
+				return c.mayDeleteProject(before)
 			}
 			if c.faults.take(ConflictPut, before.id()) || c.random.Float64() < c.switches.PutConflictProbability {
 				p := outOfDate("Project '" + before.text("Name") + "'")
@@ -31,6 +31,7 @@ func projectKind() *kind {
 		},
 		created: createdProject,
 		updated: updatedProject,
+		deleted: deletedProject,
 		links:   projectLinks,
 		filter: func(c *call, d document) bool {
 			return c.query.allows("clonedFromProjectId", d.text("ClonedFromProjectId"))
@@ -129,6 +130,31 @@ func updatedProject(c *call, d, before document) {
 	if set {
 		c.overrideFaults(d, before)
 	}
+}
+
+func (c *call) mayDeleteProject(project document) error {
+	for j := range c.running {
+		if j.lane.project == project.id() {
+			return invalid("The project cannot be deleted because a deployment of it is in progress.")
+		}
+	}
+	return nil
+}
+
+// deletedProject takes with it what belongs to the project.
+func deletedProject(c *call, project document) {
+	for _, name := range []string{"deploymentprocesses", "channels", "releases", "deployments", "projecttriggers", "runbooks", "runbookprocesses", "runbooksnapshots", "runbookruns"} {
+		for _, d := range c.documents[name].where(func(d document) bool { return d.text("ProjectId") == project.id() }) {
+			c.documents[name].remove(d.id())
+		}
+	}
+	c.documents["variables"].remove(project.text("VariableSetId"))
+	for _, j := range slices.Clone(c.queue) {
+		if j.lane.project == project.id() {
+			c.cancelJob(j)
+		}
+	}
+	c.noteDocument(DocumentDeleted, "Deleted", c.kinds["projects"], project)
 }
 
 // overrideFaults plays the misfortunes that may befall an override that was just set.

@@ -17,7 +17,7 @@ func (s *Server) build(kindName string, d document) (string, error) {
 	return c.do(kindName, copyOf(d))
 }
 
-// ids finds the id of a document by name, so that scenes can share documents.
+// idByName finds the id of a document by name, so that scenes can share documents.
 func (s *Server) idByName(kindName, name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ type ProjectOptions struct {
 // AddProject creates a project, or finds the one of that name, and returns its id.
 func (s *Server) AddProject(o ProjectOptions) (string, error) {
 	if id := s.idByName("projects", o.Name); id != "" {
-		return id, nil
+		return id, s.widenProject(id, o)
 	}
 	id, err := s.build("projects", document{"Name": o.Name, "LifecycleId": o.LifecycleID, "ProjectGroupId": o.ProjectGroupID,
 		"TenantedDeploymentMode":    orDefault(o.TenantMode, "Untenanted"),
@@ -94,7 +94,7 @@ func (s *Server) AddProject(o ProjectOptions) (string, error) {
 	}
 	stepProperties, onServer := document{}, "True"
 	if len(o.Roles) > 0 {
-		stepProperties["Octopus.Action.TargetRoles"], onServer = strings.Join(o.Roles, ","), "False"
+		stepProperties[targetRolesKey], onServer = strings.Join(o.Roles, ","), "False"
 	}
 	step := document{"Name": "Run script", "Properties": stepProperties, "Actions": []document{{"Name": "Run script", "ActionType": "Octopus.Script",
 		"Properties": document{"Octopus.Action.RunOnServer": onServer, "Octopus.Action.Script.ScriptSource": "Inline",
@@ -109,6 +109,37 @@ func (s *Server) AddProject(o ProjectOptions) (string, error) {
 		return "", fmt.Errorf("describing the process of %s: %w", o.Name, err)
 	}
 	return id, nil
+}
+
+// widenProject makes an existing project fit another scene: its steps also run on the scene's
+// roles, and it takes tenants if the scene has one.
+func (s *Server) widenProject(id string, o ProjectOptions) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.internalCall(causedBy(ActorSeed))
+	if o.TenantMode != "" && o.TenantMode != "Untenanted" {
+		s.documents["projects"].get(id)["TenantedDeploymentMode"] = o.TenantMode
+	}
+	process := s.documents["deploymentprocesses"].get("deploymentprocess-" + id)
+	changed, missing := copyOf(process), false
+	for _, step := range changed.objects("Steps") {
+		roles := splitRoles(step.object("Properties").text(targetRolesKey))
+		for _, role := range o.Roles {
+			if len(roles) > 0 && !contains(roles, role) {
+				roles, missing = append(roles, role), true
+			}
+		}
+		if len(roles) > 0 {
+			step.object("Properties")[targetRolesKey] = strings.Join(roles, ",")
+		}
+	}
+	if !missing {
+		return nil
+	}
+	if err := c.update(s.kinds["deploymentprocesses"], process, changed); err != nil {
+		return fmt.Errorf("widening the process of %s: %w", o.Name, err)
+	}
+	return nil
 }
 
 // AddTrigger creates a deployment target trigger that auto-deploys a project to machines of a role
@@ -328,13 +359,23 @@ func (b *scenery) initialTargets(scene *Scene, o HelloWorldOptions) {
 	if b.err != nil {
 		return
 	}
-	b.mu.Lock()
-	scene.ReleaseID = b.releaseOf(scene.ProjectID, o.Version).idOrEmpty()
-	b.mu.Unlock()
-	if scene.ReleaseID == "" {
+	if scene.ReleaseID = b.refreshRelease(scene.ProjectID, o.Version); scene.ReleaseID == "" {
 		scene.ReleaseID = b.add(b.AddRelease(scene.ProjectID, o.Version))
 	}
 	if b.err == nil {
 		scene.DeploymentID = b.add(b.AddDeployed(scene.ReleaseID, scene.EnvironmentID, scene.TenantID))
 	}
+}
+
+// refreshRelease finds a release that an earlier scene made and gives it the project's process of
+// now, which may run on more roles. It returns "" when there is no such release.
+func (s *Server) refreshRelease(projectID, version string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	release := s.releaseOf(projectID, version)
+	if release == nil {
+		return ""
+	}
+	release["ProjectDeploymentProcessSnapshotId"] = s.freeze(s.documents["deploymentprocesses"].get("deploymentprocess-" + projectID))
+	return release.id()
 }

@@ -20,7 +20,8 @@ type Switches struct {
 	// MissingOverrides: a project PUT without AutoDeployReleaseOverrides. Default OverridePutClear.
 	MissingOverrides OverridePut
 	// ClearOverrideOnSuccess removes an override when a deployment of its project, environment
-	// and tenant has succeeded, instead of when one is created (the default).
+	// and tenant has succeeded, be it one that was queued again, instead of when a deployment is
+	// created (the default).
 	ClearOverrideOnSuccess bool
 	// AutoDeployTick is how often triggers look for new events. Default 30 s (Octopus docs).
 	AutoDeployTick time.Duration
