@@ -146,13 +146,13 @@ func (c *call) update(k *kind, before, after document) error {
 	if before.text("SpaceId") != "" {
 		after["SpaceId"] = before.text("SpaceId")
 	}
-	if err := c.validate(k, after, before); err != nil {
-		return err
-	}
 	if k.guard != nil {
 		if err := k.guard(c, before, after); err != nil {
 			return err
 		}
+	}
+	if err := c.validate(k, after, before); err != nil {
+		return err
 	}
 	c.finish(k, after, before)
 	c.documents[k.name].replace(after)

@@ -68,7 +68,10 @@ func variableSetKind() *kind {
 	return &kind{
 		name: "variables", prefix: "variableset", itemType: "VariableSet", template: "{?ids}",
 		guard: func(_ *call, before, after document) error {
-			if after != nil && after.number("Version") != before.number("Version") {
+			if after == nil {
+				return methodNotSupported("A variable set is deleted with its project.")
+			}
+			if after.number("Version") != before.number("Version") {
 				return outOfDate("the variable set")
 			}
 			return nil
