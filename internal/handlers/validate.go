@@ -134,7 +134,7 @@ func unexpectedMedia(err error) error {
 // collectMistakes walks down the tree of errors and notes each leaf with the
 // parameter or the place in the body that it is about.
 func collectMistakes(err error, place api.ProblemError, places *[]api.ProblemError) {
-	switch err := err.(type) {
+	switch err := err.(type) { //nolint:errorlint // it walks the tree itself, node by node
 	case openapi3.MultiError:
 		for _, each := range err {
 			collectMistakes(each, place, places)

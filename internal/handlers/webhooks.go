@@ -105,6 +105,7 @@ func webhookProblem(err error) error {
 		return problemf(tooLarge, "%s", refused.Message)
 	case webhook.UnsupportedMedia:
 		return problemf(unsupportedMedia, "%s", refused.Message)
+	case webhook.MissingID, webhook.Malformed, webhook.WrongSender:
 	}
 	p := problemf(badRequest, "%s", refused.Message)
 	if refused.Pointer != "" {
