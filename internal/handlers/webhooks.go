@@ -25,7 +25,7 @@ func newSources(list []Source) (map[string]*source, error) {
 	for _, s := range list {
 		name := s.Receiver.Name()
 		if _, double := sources[name]; double || name == apiSource {
-			return nil, fmt.Errorf("the source name %q is taken", name)
+			return nil, fmt.Errorf("the source name %q is taken; runs that people start have the source %q", name, apiSource)
 		}
 		if s.Receiver.Kind() == webhook.Octopus && s.Server == "" {
 			return nil, fmt.Errorf("the source %q does not say for which Octopus Server it speaks", name)
