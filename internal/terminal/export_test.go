@@ -7,4 +7,6 @@ import (
 )
 
 // LiveAt is Live with ticks of the test's own.
-func (s *Screen) LiveAt(run client.RunDetail, ticks <-chan time.Time) *Live { return s.live(run, ticks) }
+func (s *Screen) LiveAt(run client.RunDetail, ticks <-chan time.Time) *Live {
+	return s.live(run, ticks)
+}
