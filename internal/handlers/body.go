@@ -22,7 +22,7 @@ func (h *handler) readBody(w http.ResponseWriter, r *http.Request, limit int64) 
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, problemf(badRequest, "the body did not arrive within %s", h.Timing.Body)
+		return nil, problemf(requestTimeout, "the body did not arrive within %s; send it again", h.Timing.Body)
 	case err != nil:
 		return nil, problemf(badRequest, "the body did not arrive whole").because(err)
 	}

@@ -28,6 +28,7 @@ var (
 	forbidden        = kind{http.StatusForbidden, "forbidden", "The caller may not do this"}
 	notFound         = kind{http.StatusNotFound, "not-found", "There is no such thing"}
 	methodNotAllowed = kind{http.StatusMethodNotAllowed, "method-not-allowed", "The resource has other methods"}
+	requestTimeout   = kind{http.StatusRequestTimeout, "request-timeout", "The request did not arrive in time"}
 	conflict         = kind{http.StatusConflict, "conflict", "The state of things does not allow it"}
 	keyReused        = kind{http.StatusConflict, "idempotency-key-reused", "The Idempotency-Key belongs to another request"}
 	tooLarge         = kind{http.StatusRequestEntityTooLarge, "too-large", "The body is too large"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -168,11 +169,8 @@ func TestRefusedWebhooksAreNotStored(t *testing.T) {
 func TestTooLargeBodyIsNotReadToItsEnd(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	request := s.request(http.MethodPost, "/webhooks/github", "")
-	endless := &endlessReader{}
-	request.Body = http.NoBody
 	// Without the checked transport, which reads bodies whole.
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, request.URL.String(), endless)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/webhooks/github", endlessReader{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +187,7 @@ func TestTooLargeBodyIsNotReadToItsEnd(t *testing.T) {
 // endlessReader is a body without an end.
 type endlessReader struct{}
 
-func (*endlessReader) Read(p []byte) (int, error) { return len(p), nil }
+func (endlessReader) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestDuplicateIsAnsweredWithTheFirstDelivery(t *testing.T) {
 	t.Parallel()
@@ -300,5 +298,24 @@ func TestRateCountsOnlyVerifiedDeliveries(t *testing.T) {
 	}
 	if n := s.count("deliveries"); n != 2 {
 		t.Errorf("%d deliveries are stored, want 2", n)
+	}
+}
+
+func TestBodyThatDoesNotArriveIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(d *Deps) { d.Timing.Body = 20 * time.Millisecond })
+	reader, writer := io.Pipe() // a body that never comes
+	t.Cleanup(func() { writer.Close() })
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/webhooks/github", reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := s.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("got %d, want 408", response.StatusCode)
 	}
 }
