@@ -367,3 +367,31 @@ func TestOverrideFaults(t *testing.T) {
 		w.call(http.MethodPut, path, project, 200)
 	})
 }
+
+// A target that comes back gets nothing it has already, unless the trigger says so.
+func TestTargetThatComesBack(t *testing.T) {
+	t.Parallel()
+	for name, redeploy := range map[string]bool{"has the release": false, "redeploy": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, simulator.Options{}, simulator.HelloWorldOptions{})
+			path := "/api/Spaces-1/projecttriggers/" + w.scene.TriggerID
+			trigger := w.get(path)
+			trigger["Action"].(object)["ShouldRedeployWhenMachineHasBeenDeployedTo"] = redeploy
+			w.call(http.MethodPut, path, trigger, 200)
+			for _, condition := range []string{"Unavailable", "Healthy"} {
+				if err := w.SetCondition(w.scene.TargetIDs[0], condition); err != nil {
+					t.Fatal(err)
+				}
+				w.Advance(3 * time.Minute)
+			}
+			requeued := w.JournalOf(simulator.DeploymentRequeued)
+			if redeploy != (len(requeued) == 1) {
+				t.Errorf("expected a deployment only if the trigger redeploys (%v), got %+v", redeploy, requeued)
+			}
+			if decisions := w.get("/api/tasks?name=AutoDeploy"); decisions["TotalResults"] != 1.0 {
+				t.Errorf("expected one task with the decision, got %v", decisions["TotalResults"])
+			}
+		})
+	}
+}
