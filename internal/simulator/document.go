@@ -136,3 +136,16 @@ func contains(list []string, value string) bool {
 
 // neverNil copies a list, so that an empty one becomes [] in JSON and not null.
 func neverNil[T any](list []T) []T { return append([]T{}, list...) }
+
+// copyOf is a deep copy of JSON-like data, for frozen snapshots.
+func copyOf(d document) document {
+	data, err := json.Marshal(d)
+	if err != nil {
+		panic("simulator: a document that is not JSON: " + err.Error())
+	}
+	clone, err := parseDocument(data)
+	if err != nil {
+		panic("simulator: a document that is not JSON: " + err.Error())
+	}
+	return clone
+}

@@ -126,3 +126,40 @@ func (c *call) dashboardItems(release document) document {
 	}
 	return result
 }
+
+func projectSummary(c *call, p document) (reply, error) {
+	process := c.documents["deploymentprocesses"].get(p.text("DeploymentProcessId"))
+	deployed := c.documents["deployments"].first(func(d document) bool {
+		return d.text("ProjectId") == p.id() && c.taskState(d.text("TaskId")) == stateSuccess
+	})
+	runbook := c.documents["runbooks"].first(func(d document) bool { return d.text("ProjectId") == p.id() })
+	return ok(document{"HasBeenSuccessfullyDeployed": deployed != nil, "HasDeploymentProcess": len(process.objects("Steps")) > 0,
+		"HasRunbooks": runbook != nil, "IsVersionControlled": false,
+		"Links": map[string]string{"Self": c.link("/api/{space}/projects/" + p.id() + "/summary")}})
+}
+
+// projectSettings are the part of a project that newer clients read and write on its own.
+func projectSettings(c *call, p document) document {
+	return document{"Id": "deploymentsettings-" + p.id(), "SpaceId": p.text("SpaceId"), "ProjectId": p.id(),
+		"ConnectivityPolicy": p["ProjectConnectivityPolicy"], "DefaultGuidedFailureMode": p["DefaultGuidedFailureMode"],
+		"ForcePackageDownload": p["ForcePackageDownload"], "VersioningStrategy": p["VersioningStrategy"],
+		"ReleaseNotesTemplate": p["ReleaseNotesTemplate"], "DeploymentChangesTemplate": p["DeploymentChangesTemplate"],
+		"Links": map[string]string{"Self": c.link("/api/{space}/projects/" + p.id() + "/deploymentsettings"), "Project": c.link("/api/{space}/projects/" + p.id())}}
+}
+
+func changeProjectSettings(c *call, p document) (reply, error) {
+	settings, err := c.body()
+	if err != nil {
+		return reply{}, err
+	}
+	for _, key := range []string{"DefaultGuidedFailureMode", "ForcePackageDownload", "VersioningStrategy", "ReleaseNotesTemplate", "DeploymentChangesTemplate"} {
+		if value, sent := settings[key]; sent {
+			p[key] = value
+		}
+	}
+	if value, sent := settings["ConnectivityPolicy"]; sent {
+		p["ProjectConnectivityPolicy"] = value
+	}
+	c.noteDocument(DocumentUpdated, "Modified", c.kinds["projects"], p)
+	return ok(projectSettings(c, p))
+}

@@ -1,14 +1,11 @@
 package simulator
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
 )
-
-const overridesKey = "AutoDeployReleaseOverrides"
 
 // projectKind keeps projects as the raw documents that clients send: a PUT replaces, so that a
 // client which loses fields can be caught.
@@ -68,22 +65,6 @@ func completeProject(c *call, d, before document) {
 		d["DeploymentProcessId"] = "deploymentprocess-" + d.id()
 	}
 	d[overridesKey] = distinctOverrides(d)
-}
-
-// distinctOverrides keeps one entry for each environment and tenant: the last.
-func distinctOverrides(project document) []document {
-	kept := []document{}
-	for _, entry := range project.objects(overridesKey) {
-		kept = slices.DeleteFunc(kept, func(other document) bool {
-			return other.text("EnvironmentId") == entry.text("EnvironmentId") && other.text("TenantId") == entry.text("TenantId")
-		})
-		var tenant any
-		if id := entry.text("TenantId"); id != "" {
-			tenant = id
-		}
-		kept = append(kept, document{"EnvironmentId": entry.text("EnvironmentId"), "TenantId": tenant, "ReleaseId": entry.text("ReleaseId")})
-	}
-	return kept
 }
 
 func checkProject(c *call, d, _ document) []string {
@@ -157,59 +138,6 @@ func deletedProject(c *call, project document) {
 	c.noteDocument(DocumentDeleted, "Deleted", c.kinds["projects"], project)
 }
 
-// overrideFaults plays the misfortunes that may befall an override that was just set.
-func (c *call) overrideFaults(project, before document) {
-	if c.faults.take(TickBeforeOverride, project.id()) {
-		wanted := project[overridesKey]
-		project[overridesKey] = before[overridesKey]
-		c.hurryMachines()
-		c.autoDeployNow()
-		project[overridesKey] = wanted
-	}
-	if c.faults.take(DropOverride, project.id()) {
-		for _, entry := range project.objects(overridesKey) {
-			c.recordOverride(OverrideCleared, project, entry, "by a fault, nothing was deployed")
-		}
-		project[overridesKey] = []document{}
-	}
-}
-
-func (c *call) recordOverride(effect Effect, project, entry document, detail string) {
-	c.Server.recordOverride(c.by, effect, project, entry, detail)
-}
-
-func (s *Server) recordOverride(by cause, effect Effect, project, entry document, detail string) {
-	s.record(by, Entry{Effect: effect, ID: project.id(), Name: project.text("Name"), ProjectID: project.id(), EnvironmentID: entry.text("EnvironmentId"),
-		TenantID: entry.text("TenantId"), ReleaseID: entry.text("ReleaseId"), Detail: detail})
-}
-
-// overrideFor is the release that an override names for the environment and tenant, or "".
-func overrideFor(project document, environmentID, tenantID string) string {
-	for _, entry := range project.objects(overridesKey) {
-		if entry.text("EnvironmentId") == environmentID && entry.text("TenantId") == tenantID {
-			return entry.text("ReleaseId")
-		}
-	}
-	return ""
-}
-
-// clearOverride removes the override of a lane, as any deployment to it does.
-func (s *Server) clearOverride(by cause, l lane, why string) {
-	project := s.documents["projects"].get(l.project)
-	if project == nil || overrideFor(project, l.environment, l.tenant) == "" {
-		return
-	}
-	entries := []document{}
-	for _, entry := range project.objects(overridesKey) {
-		if entry.text("EnvironmentId") == l.environment && entry.text("TenantId") == l.tenant {
-			s.recordOverride(by, OverrideCleared, project, entry, why)
-			continue
-		}
-		entries = append(entries, entry)
-	}
-	project[overridesKey] = entries
-}
-
 func projectLinks(d document) map[string]string {
 	base := "/api/{space}/projects/" + d.id()
 	return map[string]string{
@@ -255,8 +183,9 @@ func (s *Server) projectRoutes(r chi.Router) {
 		}
 		return ok(c.show(c.kinds["lifecycles"], d))
 	})
-	for name, kindName := range map[string]string{"channels": "channels", "triggers": "projecttriggers", "runbooks": "runbooks", "runbooksnapshots": "runbooksnapshots", "runbookprocesses": "runbookprocesses"} {
-		s.projectChildren(r, name, kindName)
+	s.projectChildren(r, "triggers", "projecttriggers")
+	for _, name := range []string{"channels", "runbooks", "runbooksnapshots", "runbookprocesses"} {
+		s.projectChildren(r, name, name)
 	}
 	s.get(r, "/projects/{project}/summary", s.ofProject(projectSummary))
 	s.get(r, "/projects/{project}/deploymentsettings", s.ofProject(func(c *call, p document) (reply, error) { return ok(projectSettings(c, p)) }))
@@ -299,54 +228,4 @@ func (s *Server) projectChildren(r chi.Router, segment, kindName string) {
 	})
 	s.put(r, base+"/{id}", func(c *call) (reply, error) { return c.replaceFrom(k) })
 	s.remove(r, base+"/{id}", func(c *call) (reply, error) { return c.removeFrom(k) })
-}
-
-func projectSummary(c *call, p document) (reply, error) {
-	process := c.documents["deploymentprocesses"].get(p.text("DeploymentProcessId"))
-	deployed := c.documents["deployments"].first(func(d document) bool {
-		return d.text("ProjectId") == p.id() && c.taskState(d.text("TaskId")) == stateSuccess
-	})
-	runbook := c.documents["runbooks"].first(func(d document) bool { return d.text("ProjectId") == p.id() })
-	return ok(document{"HasBeenSuccessfullyDeployed": deployed != nil, "HasDeploymentProcess": len(process.objects("Steps")) > 0,
-		"HasRunbooks": runbook != nil, "IsVersionControlled": false,
-		"Links": map[string]string{"Self": c.link("/api/{space}/projects/" + p.id() + "/summary")}})
-}
-
-// projectSettings are the part of a project that newer clients read and write on its own.
-func projectSettings(c *call, p document) document {
-	return document{"Id": "deploymentsettings-" + p.id(), "SpaceId": p.text("SpaceId"), "ProjectId": p.id(),
-		"ConnectivityPolicy": p["ProjectConnectivityPolicy"], "DefaultGuidedFailureMode": p["DefaultGuidedFailureMode"],
-		"ForcePackageDownload": p["ForcePackageDownload"], "VersioningStrategy": p["VersioningStrategy"],
-		"ReleaseNotesTemplate": p["ReleaseNotesTemplate"], "DeploymentChangesTemplate": p["DeploymentChangesTemplate"],
-		"Links": map[string]string{"Self": c.link("/api/{space}/projects/" + p.id() + "/deploymentsettings"), "Project": c.link("/api/{space}/projects/" + p.id())}}
-}
-
-func changeProjectSettings(c *call, p document) (reply, error) {
-	settings, err := c.body()
-	if err != nil {
-		return reply{}, err
-	}
-	for _, key := range []string{"DefaultGuidedFailureMode", "ForcePackageDownload", "VersioningStrategy", "ReleaseNotesTemplate", "DeploymentChangesTemplate"} {
-		if value, sent := settings[key]; sent {
-			p[key] = value
-		}
-	}
-	if value, sent := settings["ConnectivityPolicy"]; sent {
-		p["ProjectConnectivityPolicy"] = value
-	}
-	c.noteDocument(DocumentUpdated, "Modified", c.kinds["projects"], p)
-	return ok(projectSettings(c, p))
-}
-
-// copyOf is a deep copy of JSON-like data, for frozen snapshots.
-func copyOf(d document) document {
-	data, err := json.Marshal(d)
-	if err != nil {
-		panic("simulator: a document that is not JSON: " + err.Error())
-	}
-	clone, err := parseDocument(data)
-	if err != nil {
-		panic("simulator: a document that is not JSON: " + err.Error())
-	}
-	return clone
 }
