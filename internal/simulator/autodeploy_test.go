@@ -335,6 +335,24 @@ func TestOverrideFaults(t *testing.T) {
 			t.Errorf("expected the override to vanish without a deployment, got %+v", w.overrides())
 		}
 	})
+	t.Run("lost by the time it is needed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, simulator.Options{}, simulator.HelloWorldOptions{})
+		if _, err := w.Faults().Arm(simulator.BehaviourFault{Behaviour: simulator.LoseOverride}); err != nil {
+			t.Fatal(err)
+		}
+		w.turnover("0.0.1")
+		w.setOverride(w.release(w.scene.ProjectID, "0.0.2"))
+		if len(w.overrides()) != 1 {
+			t.Fatal("expected the override to be there at first")
+		}
+		w.until(5*time.Minute, "the new targets run the old release", func() bool {
+			return len(w.machines(true)) == 2 && w.allRun(w.machines(true), w.scene.ReleaseID)
+		})
+		if len(w.overrides()) != 0 {
+			t.Errorf("expected the override to be lost, got %+v", w.overrides())
+		}
+	})
 	t.Run("old release first", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, simulator.Options{}, simulator.HelloWorldOptions{})

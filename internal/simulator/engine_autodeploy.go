@@ -29,6 +29,7 @@ func (s *Server) autoDeployTick() {
 
 // autoDeployNow reads the events since the last time and does what the triggers want.
 func (s *Server) autoDeployNow() {
+	s.loseOverrides()
 	for _, e := range s.eventsAfter(s.autoDeploy.position) {
 		s.autoDeploy.position = e.number("AutoId")
 		for _, trigger := range s.documents["projecttriggers"].order {

@@ -40,13 +40,15 @@ const (
 	MissMachine Behaviour = "miss-machine"
 	// DropOverride removes an override as soon as it is set, without a deployment.
 	DropOverride Behaviour = "drop-override"
+	// LoseOverride removes an override when the triggers look at it, without a deployment by it.
+	LoseOverride Behaviour = "lose-override"
 	// TickBeforeOverride lets machines that boot come up, and triggers act on them, just before an override is set.
 	TickBeforeOverride Behaviour = "tick-before-override"
 	// ConflictPut refuses the next PUT of a project as out of date.
 	ConflictPut Behaviour = "conflict-put"
 )
 
-var behaviours = []Behaviour{FailDeployment, MissMachine, DropOverride, TickBeforeOverride, ConflictPut}
+var behaviours = []Behaviour{FailDeployment, MissMachine, DropOverride, LoseOverride, TickBeforeOverride, ConflictPut}
 
 // BehaviourFault arms a Behaviour for a number of times.
 type BehaviourFault struct {

@@ -31,11 +31,24 @@ func (c *call) overrideFaults(project, before document) {
 		project[overridesKey] = wanted
 	}
 	if c.faults.take(DropOverride, project.id()) {
-		for _, entry := range project.objects(overridesKey) {
-			c.recordOverride(OverrideCleared, project, entry, "by a fault, nothing was deployed")
-		}
-		project[overridesKey] = []document{}
+		c.loseOverridesOf(project)
 	}
+}
+
+// loseOverrides plays the fault that an override is gone by the time triggers look for it.
+func (s *Server) loseOverrides() {
+	for _, project := range s.documents["projects"].order {
+		if len(project.objects(overridesKey)) > 0 && s.faults.take(LoseOverride, project.id()) {
+			s.loseOverridesOf(project)
+		}
+	}
+}
+
+func (s *Server) loseOverridesOf(project document) {
+	for _, entry := range project.objects(overridesKey) {
+		s.recordOverride(causedBy(ActorScheduler), OverrideCleared, project, entry, "by a fault, nothing was deployed")
+	}
+	project[overridesKey] = []document{}
 }
 
 func (c *call) recordOverride(effect Effect, project, entry document, detail string) {
