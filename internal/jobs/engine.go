@@ -83,7 +83,10 @@ func New(c Config) (*Engine, error) {
 		// An execution has its own limit, and a lease that shows its death
 		// long before River would.
 		JobTimeout: -1,
-		Workers:    e.workers(),
+		// A run's stages follow each other; a long pause between two fetches
+		// would add up.
+		FetchCooldown: 20 * time.Millisecond,
+		Workers:       e.workers(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up River: %w", err)

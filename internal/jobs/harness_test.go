@@ -214,7 +214,8 @@ func (w *world) untilDone(id uuid.UUID, status pipeline.Status) store.Run {
 	w.until(fmt.Sprintf("run %s is %s", id, status), func() bool {
 		run := w.run(id)
 		if run.Status == pipeline.Waiting {
-			w.sim.Advance(5 * time.Second)
+			w.sim.Advance(10 * time.Second)
+			w.wake()
 		}
 		return run.Status.Terminal()
 	})
@@ -223,6 +224,18 @@ func (w *world) untilDone(id uuid.UUID, status pipeline.Status) store.Run {
 		w.t.Fatalf("the run is %s (%s; %s), want %s", run.Status, run.Reason, run.Remedy, status)
 	}
 	return run
+}
+
+// wake does what an event of Octopus does.
+func (w *world) wake() {
+	w.t.Helper()
+	err := pgx.BeginFunc(w.t.Context(), w.pool, func(tx pgx.Tx) error {
+		_, err := w.engine.Wake(w.t.Context(), tx, serverName)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) targets(id uuid.UUID) []store.Target {

@@ -2,6 +2,9 @@ package jobs
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -38,14 +41,24 @@ func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error)
 	return cleared, err
 }
 
+// changeTime is how long one change of a project may take. A process that is
+// paused longer loses the lock.
+const changeTime = 2 * time.Minute
+
 // withProject lets one process at a time read, change and write back an Octopus
 // project: the document carries no version by which Octopus could tell that two
 // changes crossed.
 func (x *execution) withProject(ctx context.Context, projectID string, change func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
 	return pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
+		q := store.New(tx)
+		if err := q.BoundIdleness(ctx, strconv.FormatInt(changeTime.Milliseconds(), 10)); err != nil {
+			return fmt.Errorf("bounding the change of project %s: %w", projectID, err)
+		}
 		lock := store.LockProjectParams{ServerUrl: x.p.Server.URL, ProjectID: projectID}
-		if err := store.New(tx).LockProject(ctx, lock); err != nil {
-			return err
+		if err := q.LockProject(ctx, lock); err != nil {
+			return fmt.Errorf("waiting for other changes of project %s: %w", projectID, err)
 		}
 		return change(ctx)
 	})

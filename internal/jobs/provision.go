@@ -60,6 +60,9 @@ func (x *execution) recordBaseline(ctx context.Context) (busy string, err error)
 	if err != nil {
 		return "", err
 	}
+	if busy, err = x.stragglers(ctx, targets); busy != "" || err != nil {
+		return busy, err
+	}
 	r.Baseline = true
 	return "", x.save(ctx, func(ctx context.Context, q *store.Queries) error {
 		if err := q.ForgetTargets(ctx, x.run.ID); err != nil {

@@ -37,6 +37,8 @@ type provisionResult struct {
 	TaskURL        string `json:"task_url,omitempty"`
 	// Deployed is when the deployment was created, by Octopus' clock.
 	Deployed time.Time `json:"deployed,omitzero"`
+	// Previous is what an earlier round of the run has made.
+	Previous *provisionResult `json:"previous,omitempty"`
 }
 
 type releaseResult struct {

@@ -31,6 +31,17 @@ func (q *Queries) AdvanceRun(ctx context.Context, arg AdvanceRunParams) error {
 	return err
 }
 
+const boundIdleness = `-- name: BoundIdleness :exec
+select set_config('idle_in_transaction_session_timeout', $1::text, true)
+`
+
+// Ends the transaction of a process that was paused in the middle of it, so
+// that what it has locked becomes free.
+func (q *Queries) BoundIdleness(ctx context.Context, milliseconds string) error {
+	_, err := q.db.Exec(ctx, boundIdleness, milliseconds)
+	return err
+}
+
 const continueRun = `-- name: ContinueRun :exec
 update runs set status = 'running', job_id = $1::bigint, lease_until = null, next_check_at = null, reason = $2
 where id = $3
@@ -859,6 +870,56 @@ type ParkRunParams struct {
 func (q *Queries) ParkRun(ctx context.Context, arg ParkRunParams) error {
 	_, err := q.db.Exec(ctx, parkRun, arg.NextCheckAt, arg.Reason, arg.ID)
 	return err
+}
+
+const previousInLane = `-- name: PreviousInLane :one
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where lane = $1 and id <> $2 and started_at is not null
+order by started_at desc limit 1
+`
+
+type PreviousInLaneParams struct {
+	Lane string
+	ID   uuid.UUID
+}
+
+// The run that held the lane last before this one.
+func (q *Queries) PreviousInLane(ctx context.Context, arg PreviousInLaneParams) (Run, error) {
+	row := q.db.QueryRow(ctx, previousInLane, arg.Lane, arg.ID)
+	var i Run
+	err := row.Scan(
+		&i.ID,
+		&i.Pipeline,
+		&i.Number,
+		&i.DeliveryID,
+		&i.Server,
+		&i.Lane,
+		&i.Config,
+		&i.Repository,
+		&i.Ref,
+		&i.CommitSha,
+		&i.Message,
+		&i.Author,
+		&i.Version,
+		&i.CommitUrl,
+		&i.Status,
+		&i.Stage,
+		&i.Round,
+		&i.Reason,
+		&i.Remedy,
+		&i.RetryFrom,
+		&i.SupersededBy,
+		&i.JobID,
+		&i.LeaseUntil,
+		&i.Wakes,
+		&i.NextCheckAt,
+		&i.DeadlineAt,
+		&i.CancelRequestedAt,
+		&i.CancelReason,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.EndedAt,
+	)
+	return i, err
 }
 
 const requestCancel = `-- name: RequestCancel :exec

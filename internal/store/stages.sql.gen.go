@@ -64,7 +64,8 @@ func (q *Queries) ListStages(ctx context.Context, runID uuid.UUID) ([]Stage, err
 }
 
 const resetStages = `-- name: ResetStages :exec
-update stages set status = 'pending', reason = '', started_at = null, ended_at = null, result = '{}'
+update stages set status = 'pending', reason = '', started_at = null, ended_at = null,
+    result = case when stage = 'provision' then jsonb_build_object('previous', result - 'previous') else '{}' end
 where run_id = $1 and position >= $2
 `
 
@@ -73,8 +74,8 @@ type ResetStagesParams struct {
 	Position int16
 }
 
-// Sets the stages from the given position on back to pending, last one first
-// in effect: none of them has succeeded before the ones ahead of it.
+// Sets the stages from the given position on back to pending. Provision keeps
+// what the round before has made: its targets may still be registering.
 func (q *Queries) ResetStages(ctx context.Context, arg ResetStagesParams) error {
 	_, err := q.db.Exec(ctx, resetStages, arg.RunID, arg.Position)
 	return err

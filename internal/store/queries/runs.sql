@@ -7,6 +7,11 @@ returning last_run;
 -- Held to the end of the transaction: entering and leaving a lane take turns.
 select pg_advisory_xact_lock(hashtextextended('lane ' || sqlc.arg('lane')::text, 0));
 
+-- name: BoundIdleness :exec
+-- Ends the transaction of a process that was paused in the middle of it, so
+-- that what it has locked becomes free.
+select set_config('idle_in_transaction_session_timeout', sqlc.arg('milliseconds')::text, true);
+
 -- name: LockProject :exec
 -- Held to the end of the transaction: changes of one Octopus project take turns.
 select pg_advisory_xact_lock(hashtextextended('project ' || sqlc.arg('server_url')::text || ' ' || sqlc.arg('project_id')::text, 0));
@@ -114,6 +119,11 @@ select distinct lane from runs q where status = 'queued'
 -- Another run that took this run's lane after it.
 select id, pipeline, number from runs
 where lane = sqlc.arg('lane') and id <> sqlc.arg('id') and started_at > sqlc.arg('started_at')::timestamptz
+order by started_at desc limit 1;
+
+-- name: PreviousInLane :one
+-- The run that held the lane last before this one.
+select * from runs where lane = sqlc.arg('lane') and id <> sqlc.arg('id') and started_at is not null
 order by started_at desc limit 1;
 
 -- name: ListRuns :many

@@ -12,7 +12,8 @@ update stages set status = $3, reason = $4, ended_at = sqlc.narg('ended_at') whe
 update stages set result = $3 where run_id = $1 and stage = $2;
 
 -- name: ResetStages :exec
--- Sets the stages from the given position on back to pending, last one first
--- in effect: none of them has succeeded before the ones ahead of it.
-update stages set status = 'pending', reason = '', started_at = null, ended_at = null, result = '{}'
+-- Sets the stages from the given position on back to pending. Provision keeps
+-- what the round before has made: its targets may still be registering.
+update stages set status = 'pending', reason = '', started_at = null, ended_at = null,
+    result = case when stage = 'provision' then jsonb_build_object('previous', result - 'previous') else '{}' end
 where run_id = $1 and position >= $2;

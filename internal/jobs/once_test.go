@@ -1,0 +1,198 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/simulator"
+	"regrow/internal/store"
+)
+
+// Invariant 5: effects happen once, however Octopus answers. Each fault strikes
+// the first requests of its kind.
+func TestEffectsHappenOnce(t *testing.T) {
+	t.Parallel()
+	faults := map[string]simulator.Fault{
+		"answer lost after the effect": {DropAfter: true, Times: 2},
+		"connection reset before":      {DropBefore: true, Times: 2},
+		"busy with Retry-After":        {Status: http.StatusTooManyRequests, RetryAfter: "0", Times: 2},
+		"unavailable, empty body":      {Status: http.StatusServiceUnavailable, EmptyBody: true, Times: 2},
+		"server error":                 {Status: http.StatusInternalServerError, Times: 2},
+		"truncated answer":             {Truncate: true, Times: 2},
+	}
+	for name, fault := range faults {
+		for _, path := range []string{"/releases$", "/deployments$", "/projects/[^/]+$"} {
+			t.Run(fmt.Sprintf("%s on %s", name, path), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, worldOptions{})
+				fault.PathPattern = path
+				w.fault(fault)
+				run := w.commit(w.pipeline(), "aaaaaaaaaa")
+				w.untilDone(run.ID, pipeline.Succeeded)
+				w.checkRelease(run.ID)
+				w.checkOnce()
+			})
+		}
+	}
+}
+
+func (w *world) checkOnce() {
+	w.t.Helper()
+	for effect, want := range map[simulator.Effect]int{simulator.ReleaseCreated: 2, simulator.DeploymentCreated: 1} {
+		if got := w.effects(effect); got != want {
+			w.t.Errorf("%d effects %s by regrow, want %d", got, effect, want)
+		}
+	}
+}
+
+// An execution whose process is gone is found by its lease and repeated; should
+// it wake up after all, it writes nothing.
+func TestLostExecutionIsRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{config: func(c *Config) { c.Lease = 300 * time.Millisecond }})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	lost := w.vanish(run)
+	w.until("the lost execution is noticed", func() bool { return slices.Contains(w.events(run.ID), eventAttemptLost) })
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkOnce()
+	w.checkRelease(run.ID)
+
+	before := w.run(run.ID)
+	err := lost.finish(t.Context(), ending{kind: endFail, message: "I was away."}, func(context.Context, pgx.Tx) error {
+		t.Error("the lost execution completes its job")
+		return nil
+	})
+	if after := w.run(run.ID); err != nil || after.Status != before.Status || after.Reason != before.Reason {
+		t.Errorf("the lost execution still wrote its end: %s, %s (%v)", after.Status, after.Reason, err)
+	}
+	if err := lost.save(t.Context(), func(context.Context, *store.Queries) error { return nil }); !errors.Is(err, errStale) {
+		t.Errorf("the lost execution could save: %v", err)
+	}
+}
+
+// vanish begins an execution of a waiting run, as a process does that is then
+// killed: its lease is never extended.
+func (w *world) vanish(run store.Run) *execution {
+	w.t.Helper()
+	const jobID = 1 << 40 // none of River's
+	var x *execution
+	w.until("the run can be taken", func() bool {
+		err := pgx.BeginFunc(w.t.Context(), w.pool, func(tx pgx.Tx) error {
+			locked, err := store.New(tx).LockRun(w.t.Context(), run.ID)
+			if err != nil || locked.Status != pipeline.Waiting {
+				return errors.Join(err, errStale)
+			}
+			return store.New(tx).ContinueRun(w.t.Context(), store.ContinueRunParams{ID: run.ID, JobID: jobID})
+		})
+		if err == nil {
+			x, err = w.engine.begin(w.t.Context(), run.ID, jobID)
+		}
+		return err == nil
+	})
+	return x
+}
+
+// A second engine, as another replica, goes on with what the first cannot.
+func TestVanishedRiverJobIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	err := pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
+		locked, err := store.New(tx).LockRun(t.Context(), run.ID)
+		if err != nil {
+			return err
+		}
+		if err := w.engine.resume(t.Context(), tx, locked, time.Now().Add(time.Hour), ""); err != nil {
+			return err
+		}
+		_, err = tx.Exec(t.Context(), "delete from river_job where id = (select job_id from runs where id = $1)", run.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.untilDone(run.ID, pipeline.Succeeded)
+}
+
+// A stale job does nothing: not even its stage's first look.
+func TestStaleJobDoesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	performed := false
+	err := w.engine.execute(t.Context(), run.ID, 1<<40,
+		func(context.Context, pgx.Tx) error { return errors.New("completed") },
+		func(context.Context, *execution) (outcome, error) { performed = true; return done("") })
+	if err != nil || performed {
+		t.Errorf("a stale job performed %t, error %v", performed, err)
+	}
+}
+
+// Invariant 4: when the end of an execution cannot be written whole, nothing of
+// it is.
+func TestEndIsWrittenWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{config: func(c *Config) { c.Interval = time.Hour }})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	jobID := int64(1 << 40)
+	err := pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
+		return store.New(tx).ContinueRun(t.Context(), store.ContinueRunParams{ID: run.ID, JobID: jobID})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("the River job could not be completed")
+	err = w.engine.execute(t.Context(), run.ID, jobID,
+		func(context.Context, pgx.Tx) error { return broken },
+		func(context.Context, *execution) (outcome, error) { return done("All is well.") })
+	if !errors.Is(err, broken) {
+		t.Fatalf("got %v", err)
+	}
+	after := w.run(run.ID)
+	if after.Stage != pipeline.VerifyStage || *after.JobID != jobID {
+		t.Errorf("the run went on to %s although the end was not written", after.Stage)
+	}
+	var jobs int
+	if err := w.pool.QueryRow(t.Context(), "select count(*) from river_job where kind = 'cleanup'").Scan(&jobs); err != nil || jobs != 0 {
+		t.Errorf("%d jobs of the next stage were inserted (%v)", jobs, err)
+	}
+}
+
+// Events wake a waiting run at once, long before its next look is due; one that
+// comes while the run is looked at makes it look once more.
+func TestEventsWakeWaitingRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{config: func(c *Config) { c.Interval = time.Hour }})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) {
+		p.Cleanup.Mode, p.Verify.Timeout = pipeline.CleanupPolicy, 2*time.Hour
+	}), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "0 available")
+	w.sim.Advance(5 * time.Minute)
+	for range 3 { // as Octopus may: again and again
+		w.wake()
+	}
+	w.untilStatus(run.ID, pipeline.Succeeded)
+	w.checkRelease(run.ID)
+}
+
+// Octopus being away for a while is no failure.
+func TestOctopusAwayForAWhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.fault(simulator.Fault{Status: http.StatusBadGateway, Times: 8})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkOnce()
+}
