@@ -162,7 +162,7 @@ func (x *execution) writeDone(ctx context.Context, tx pgx.Tx, run store.Run, end
 	if !more {
 		return x.endRun(ctx, tx, run, store.EndRunParams{Status: pipeline.Succeeded, Reason: end.message}, eventRunSucceeded)
 	}
-	jobID, err := x.insertJob(ctx, tx, run.ID, next, time.Time{})
+	jobID, err := x.insertJob(ctx, tx, run.ID, next)
 	if err != nil {
 		return err
 	}
@@ -187,17 +187,10 @@ func (x *execution) writeWait(ctx context.Context, tx pgx.Tx, run store.Run, end
 			return err
 		}
 	}
-	if run.Wakes != x.run.Wakes || run.CancelRequestedAt != nil {
-		return x.resume(ctx, tx, run, time.Time{}, end.message)
+	if run.Wakes != x.run.Wakes {
+		return x.resume(ctx, tx, run, end.message)
 	}
-	next := x.Now().Add(x.Interval)
-	if run.DeadlineAt != nil && run.DeadlineAt.Before(next) {
-		next = *run.DeadlineAt
-	}
-	if err := q.ParkRun(ctx, store.ParkRunParams{ID: run.ID, NextCheckAt: next, Reason: end.message}); err != nil {
-		return fmt.Errorf("parking the run: %w", err)
-	}
-	return nil
+	return x.park(ctx, tx, run, x.Interval, end.message)
 }
 
 func (x *execution) writeRetry(ctx context.Context, tx pgx.Tx, run store.Run, end ending) error {
@@ -208,10 +201,24 @@ func (x *execution) writeRetry(ctx context.Context, tx pgx.Tx, run store.Run, en
 	if err := record(ctx, q, run, x.Now(), eventStageRetrying, end.message, map[string]any{"pause": end.pause.String()}); err != nil {
 		return err
 	}
-	if run.CancelRequestedAt != nil && x.run.CancelRequestedAt == nil {
-		end.pause = 0
+	return x.park(ctx, tx, run, end.pause, end.message)
+}
+
+// park lets the run wait without a job for a while, at the longest until its
+// deadline. A run that is to be cancelled does not wait.
+func (x *execution) park(ctx context.Context, tx pgx.Tx, run store.Run, pause time.Duration, reason string) error {
+	if pause == 0 || run.CancelRequestedAt != nil && x.run.CancelRequestedAt == nil {
+		return x.resume(ctx, tx, run, reason)
 	}
-	return x.resume(ctx, tx, run, x.Now().Add(end.pause), end.message)
+	now := x.Now()
+	next := now.Add(pause)
+	if deadline := run.DeadlineAt; deadline != nil && deadline.After(now) && deadline.Before(next) {
+		next = *deadline
+	}
+	if err := store.New(tx).ParkRun(ctx, store.ParkRunParams{ID: run.ID, NextCheckAt: next, Reason: reason}); err != nil {
+		return fmt.Errorf("parking the run: %w", err)
+	}
+	return nil
 }
 
 // writeEnd ends the run in its stage: failed or cancelled.
@@ -265,7 +272,7 @@ func (x *execution) close(ctx context.Context, q *store.Queries, run store.Run, 
 	stage := store.SetStageParams{RunID: run.ID, Stage: run.Stage, Status: state, Reason: message}
 	switch state {
 	case "retrying":
-		stage.Status = "running"
+		stage.Status = "waiting"
 	case "succeeded", "failed", "cancelled":
 		now := x.Now()
 		stage.EndedAt = &now

@@ -88,22 +88,24 @@ func TestCommitsAtOnce(t *testing.T) {
 		all.Go(func() { runs[i] = w.commit(p, fmt.Sprintf("%010d", i)) })
 	}
 	all.Wait()
-	numbers, started, newest := map[int64]bool{}, 0, runs[0]
+	numbers, newest := map[int64]bool{}, runs[0]
+	var started []uuid.UUID
 	for _, run := range runs {
 		numbers[run.Number] = true
 		if run.Number > newest.Number {
 			newest = run
 		}
 		if w.run(run.ID).StartedAt != nil {
-			started++
+			started = append(started, run.ID)
 		}
 	}
 	if len(numbers) != commits || !numbers[1] || !numbers[commits] {
 		t.Errorf("the runs are numbered %v", numbers)
 	}
-	if started != 1 {
-		t.Errorf("%d runs hold the lane", started)
+	if len(started) != 1 {
+		t.Fatalf("%d runs hold the lane", len(started))
 	}
+	w.untilDone(started[0], pipeline.Succeeded)
 	w.untilDone(newest.ID, pipeline.Succeeded)
 	w.checkRelease(newest.ID)
 }

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
@@ -101,7 +99,7 @@ func (e *Engine) supersedeQueued(ctx context.Context, q *store.Queries, by store
 // start gives the run its lane and the job of a stage.
 func (e *Engine) start(ctx context.Context, tx pgx.Tx, run store.Run, stage pipeline.Stage, round int32) (store.Run, error) {
 	q := store.New(tx)
-	jobID, err := e.insertJob(ctx, tx, run.ID, stage, time.Time{})
+	jobID, err := e.insertJob(ctx, tx, run.ID, stage)
 	if err != nil {
 		return run, err
 	}
@@ -115,13 +113,13 @@ func (e *Engine) start(ctx context.Context, tx pgx.Tx, run store.Run, stage pipe
 	return run, record(ctx, q, run, e.Now(), eventRunStarted, fmt.Sprintf("The run holds its lane and begins with %s.", stage), nil)
 }
 
-// insertJob has River perform a stage, at once or at a time.
-func (e *Engine) insertJob(ctx context.Context, tx pgx.Tx, run uuid.UUID, stage pipeline.Stage, at time.Time) (int64, error) {
+// insertJob has River perform a stage.
+func (e *Engine) insertJob(ctx context.Context, tx pgx.Tx, run uuid.UUID, stage pipeline.Stage) (int64, error) {
 	args, err := argsOf(stage, run)
 	if err != nil {
 		return 0, err
 	}
-	inserted, err := e.river.InsertTx(ctx, tx, args, &river.InsertOpts{ScheduledAt: at})
+	inserted, err := e.river.InsertTx(ctx, tx, args, nil)
 	if err != nil {
 		return 0, fmt.Errorf("inserting the River job of stage %s: %w", stage, err)
 	}
@@ -168,15 +166,15 @@ func (e *Engine) Wake(ctx context.Context, tx pgx.Tx, server string) (int, error
 // is looking already.
 func (e *Engine) wake(ctx context.Context, tx pgx.Tx, run store.Run) error {
 	if run.Status == pipeline.Waiting {
-		return e.resume(ctx, tx, run, time.Time{}, run.Reason)
+		return e.resume(ctx, tx, run, run.Reason)
 	}
 	return store.New(tx).NoteWake(ctx, run.ID)
 }
 
-// resume has a new River job go on with the run's stage, now or at a time. The
-// job that could act for the run before has lost its right with this.
-func (e *Engine) resume(ctx context.Context, tx pgx.Tx, run store.Run, at time.Time, reason string) error {
-	jobID, err := e.insertJob(ctx, tx, run.ID, run.Stage, at)
+// resume has a new River job go on with the run's stage. The job that could act
+// for the run before has lost its right with this.
+func (e *Engine) resume(ctx context.Context, tx pgx.Tx, run store.Run, reason string) error {
+	jobID, err := e.insertJob(ctx, tx, run.ID, run.Stage)
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func TestVanishedRiverJobIsReplaced(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := w.engine.resume(t.Context(), tx, locked, time.Now().Add(time.Hour), ""); err != nil {
+		if err := w.engine.resume(t.Context(), tx, locked, ""); err != nil {
 			return err
 		}
 		_, err = tx.Exec(t.Context(), "delete from river_job where id = (select job_id from runs where id = $1)", run.ID)

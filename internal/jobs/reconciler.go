@@ -89,7 +89,7 @@ func (e *Engine) recoverLost(ctx context.Context) error {
 			if err := record(ctx, q, run, e.Now(), eventAttemptLost, message, nil); err != nil {
 				return err
 			}
-			if err := e.resume(ctx, tx, run, time.Time{}, run.Reason); err != nil {
+			if err := e.resume(ctx, tx, run, run.Reason); err != nil {
 				return err
 			}
 		}
@@ -142,7 +142,7 @@ func (e *Engine) replaceJob(ctx context.Context, idle store.UnleasedRunningRow) 
 		if moved {
 			return nil
 		}
-		return e.resume(ctx, tx, run, time.Time{}, run.Reason)
+		return e.resume(ctx, tx, run, run.Reason)
 	})
 }
 

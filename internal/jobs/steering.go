@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -125,11 +124,11 @@ func (e *Engine) endQueued(ctx context.Context, q *store.Queries, run store.Run,
 	return run, record(ctx, q, run, e.Now(), eventRunCancelled, text, nil)
 }
 
-// hurry has a run that waits, or pauses before another try, act now. One that
-// is being executed sees the request at its end.
+// hurry has a run that waits act now. One that is being executed sees the
+// request at its end.
 func (e *Engine) hurry(ctx context.Context, tx pgx.Tx, run store.Run) error {
 	if run.LeaseUntil != nil {
 		return store.New(tx).NoteWake(ctx, run.ID)
 	}
-	return e.resume(ctx, tx, run, time.Time{}, run.Reason)
+	return e.resume(ctx, tx, run, run.Reason)
 }
