@@ -115,61 +115,6 @@ func (q *Queries) InsertDelivery(ctx context.Context, arg InsertDeliveryParams) 
 	return result.RowsAffected(), nil
 }
 
-const listDeliveries = `-- name: ListDeliveries :many
-select id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches, duplicates from deliveries
-where ($1::text is null or source = $1)
-  and ($2::text is null or outcome = $2)
-  and ($3::uuid is null or id < $3)
-order by id desc
-limit $4
-`
-
-type ListDeliveriesParams struct {
-	Source  *string
-	Outcome *string
-	Before  *uuid.UUID
-	Count   int32
-}
-
-func (q *Queries) ListDeliveries(ctx context.Context, arg ListDeliveriesParams) ([]Delivery, error) {
-	rows, err := q.db.Query(ctx, listDeliveries,
-		arg.Source,
-		arg.Outcome,
-		arg.Before,
-		arg.Count,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Delivery{}
-	for rows.Next() {
-		var i Delivery
-		if err := rows.Scan(
-			&i.ID,
-			&i.Source,
-			&i.ExternalID,
-			&i.Kind,
-			&i.Event,
-			&i.ReceivedAt,
-			&i.Headers,
-			&i.Body,
-			&i.BodySha256,
-			&i.Outcome,
-			&i.Reason,
-			&i.Mismatches,
-			&i.Duplicates,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const runsOfDelivery = `-- name: RunsOfDelivery :many
 select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where delivery_id = $1 order by pipeline
 `

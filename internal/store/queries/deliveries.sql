@@ -13,13 +13,5 @@ returning *;
 -- name: GetDelivery :one
 select * from deliveries where id = $1;
 
--- name: ListDeliveries :many
-select * from deliveries
-where (sqlc.narg('source')::text is null or source = sqlc.narg('source'))
-  and (sqlc.narg('outcome')::text is null or outcome = sqlc.narg('outcome'))
-  and (sqlc.narg('before')::uuid is null or id < sqlc.narg('before'))
-order by id desc
-limit sqlc.arg('count');
-
 -- name: RunsOfDelivery :many
 select * from runs where delivery_id = $1 order by pipeline;

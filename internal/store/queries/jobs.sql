@@ -8,20 +8,6 @@ returning *;
 update jobs set state = $4, finished_at = sqlc.narg('finished_at')
 where run_id = $1 and stage = $2 and round = $3;
 
--- name: GetJob :one
-select * from jobs where id = $1;
-
--- name: ListJobs :many
-select jobs.*, runs.pipeline, runs.number as run_number,
-    (select count(*) from attempts where attempts.job_id = jobs.id) as attempts
-from jobs join runs on runs.id = jobs.run_id
-where (sqlc.narg('run_id')::uuid is null or jobs.run_id = sqlc.narg('run_id'))
-  and (sqlc.narg('kind')::text is null or jobs.stage = sqlc.narg('kind'))
-  and (sqlc.narg('state')::text is null or jobs.state = sqlc.narg('state'))
-  and (sqlc.narg('before')::bigint is null or jobs.id < sqlc.narg('before'))
-order by jobs.id desc
-limit sqlc.arg('count');
-
 -- name: LastAttempt :one
 select * from attempts where job_id = $1 order by number desc limit 1;
 
@@ -46,7 +32,3 @@ where attempts.job_id = (select j.id from jobs j where j.run_id = sqlc.arg('run_
 
 -- name: ListAttempts :many
 select attempts.* from attempts where job_id = $1 order by number;
-
--- name: ListAttemptsOfRun :many
-select attempts.*, jobs.stage, jobs.round from attempts join jobs on jobs.id = attempts.job_id
-where jobs.run_id = $1 order by attempts.id;

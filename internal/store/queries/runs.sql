@@ -37,9 +37,6 @@ returning *;
 -- name: GetRun :one
 select * from runs where id = $1;
 
--- name: GetRunByNumber :one
-select * from runs where pipeline = $1 and number = $2;
-
 -- name: LockRun :one
 select * from runs where id = $1 for update;
 
@@ -125,18 +122,6 @@ order by started_at desc limit 1;
 -- The run that held the lane last before this one.
 select * from runs where lane = sqlc.arg('lane') and id <> sqlc.arg('id') and started_at is not null
 order by started_at desc limit 1;
-
--- name: ListRuns :many
-select * from runs
-where (sqlc.narg('pipeline')::text is null or pipeline = sqlc.narg('pipeline'))
-  and (sqlc.narg('status')::text is null or status = sqlc.narg('status'))
-  and (sqlc.narg('commit')::text is null or commit_sha like sqlc.narg('commit') || '%')
-  and (sqlc.narg('ref')::text is null or ref = sqlc.narg('ref'))
-  and (sqlc.narg('created_from')::timestamptz is null or created_at >= sqlc.narg('created_from'))
-  and (sqlc.narg('created_to')::timestamptz is null or created_at < sqlc.narg('created_to'))
-  and (sqlc.narg('before')::uuid is null or id < sqlc.narg('before'))
-order by id desc
-limit sqlc.arg('count');
 
 -- name: CountRunsByStatus :many
 select pipeline, status, count(*) as runs from runs group by pipeline, status;
