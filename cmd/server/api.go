@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,10 +27,10 @@ type apiFlags struct {
 func (f *apiFlags) register(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
 	// Environment variables are not the flags' defaults: --help would show the token.
-	flags.StringVar(&f.server, "server", "", "address of the server (REGROW_URL, default "+defaultServer+")")
+	flags.StringVar(&f.server, "server", "", "`address` of the server (REGROW_URL, default "+defaultServer+")")
 	flags.StringVar(&f.token, "token", "", "bearer token of the API (better in REGROW_TOKEN: other processes see flags)")
-	flags.StringVar(&f.tokenFile, "token-file", "", "file that holds the bearer token")
-	flags.StringVarP(&f.output, "output", "o", "text", "text for people or json for programs")
+	flags.StringVar(&f.tokenFile, "token-file", "", "`file` that holds the bearer token")
+	flags.StringVarP(&f.output, "output", "o", "text", "`form` of answers: text for people or json for programs")
 	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
 	complete(cmd, "output", "text", "json")
 }
@@ -102,7 +103,7 @@ func (s *session) printJSON(answer any) error {
 
 // explain adds to an error of the network what to do about it.
 func (s *session) explain(err error) error {
-	if failed, ok := errors.AsType[*url.Error](err); ok && !failed.Timeout() {
+	if _, ok := errors.AsType[*url.Error](err); ok && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("the server at %s cannot be reached: %w\nStart one with regrow serve, or name another with --server or REGROW_URL", s.base, err)
 	}
 	return err

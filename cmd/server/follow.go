@@ -36,20 +36,21 @@ func (s *session) follow(ctx context.Context, id uuid.UUID, timeout time.Duratio
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeout)
 		defer cancel()
 	}
-	run, err := s.get(ctx, id)
+	before, err := s.get(ctx, id)
 	if err != nil {
-		return s.stillGoing(ctx, client.Run{}, err)
+		return s.stillGoing(ctx, id.String(), err)
 	}
-	if err := s.watch(ctx, run); err != nil {
-		return s.stillGoing(ctx, run.Run, err)
+	if err := s.watch(ctx, before); err != nil {
+		return s.stillGoing(ctx, terminal.Ref(before.Run), err)
 	}
-	if run, err = s.get(ctx, id); err != nil {
-		return s.stillGoing(ctx, run.Run, err)
+	after, err := s.get(ctx, id)
+	if err != nil {
+		return s.stillGoing(ctx, terminal.Ref(before.Run), err)
 	}
-	if err := s.show(run); err != nil {
+	if err := s.show(after); err != nil {
 		return err
 	}
-	return s.verdict(run.Run)
+	return s.verdict(after.Run)
 }
 
 // watch shows what happens until the run has ended.
@@ -71,8 +72,8 @@ func (s *session) show(run client.RunDetail) error {
 }
 
 // stillGoing tells of a wait that was broken off that the run was not.
-func (s *session) stillGoing(ctx context.Context, run client.Run, err error) error {
-	if ctx.Err() == nil || run.Pipeline == "" {
+func (s *session) stillGoing(ctx context.Context, run string, err error) error {
+	if ctx.Err() == nil {
 		return err
 	}
 	cause := context.Cause(ctx)
@@ -81,7 +82,7 @@ func (s *session) stillGoing(ctx context.Context, run client.Run, err error) err
 		what = "--timeout passed"
 	}
 	return &brokenOff{
-		text:  fmt.Sprintf("%s: %s goes on\nFollow it with: %s", what, terminal.Ref(run), s.screen.Command("watch", run)),
+		text:  fmt.Sprintf("%s: %s goes on\nFollow it with: %s", what, run, s.screen.Command("watch", run)),
 		cause: cause,
 	}
 }
@@ -97,14 +98,14 @@ func (b *brokenOff) Unwrap() error { return b.cause }
 
 // verdict is an error unless the run succeeded.
 func (s *session) verdict(run client.Run) error {
-	text := ""
+	var text string
 	switch run.Status {
 	case client.RunStatusSucceeded:
 		return nil
 	case client.RunStatusSuperseded:
 		text = "was superseded by a newer commit"
 		if run.SupersededBy != uuid.Nil {
-			text += fmt.Sprintf("; follow that with: regrow runs watch %s %s", run.SupersededBy, s.screen.Flags)
+			text += "; follow that with: " + s.screen.Command("watch", run.SupersededBy.String())
 		}
 	case client.RunStatusCancelled:
 		text = "was cancelled"

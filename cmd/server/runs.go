@@ -126,7 +126,7 @@ one. What earlier stages made in Octopus is used again.
 		return session.steered(run, fmt.Sprintf("goes on from %s", run.Stage))
 	})
 	wait.register(cmd)
-	cmd.Flags().StringVar(&from, "from", "", "the stage to go on from (default where it makes sense after the failure)")
+	cmd.Flags().StringVar(&from, "from", "", "the `stage` to go on from (default where it makes sense after the failure)")
 	complete(cmd, "from", stages...)
 	return cmd
 }
@@ -156,7 +156,7 @@ override is cleared, the old targets go on serving, and the lane becomes free.
 		}
 		return session.steered(run, "will be cancelled as soon as its stage lets go")
 	})
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for those who read the history")
+	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for those who read the history")
 	return cmd
 }
 

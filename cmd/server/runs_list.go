@@ -41,15 +41,15 @@ runs, the last line says how to see them; --all fetches every page.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&l.pipeline, "pipeline", "p", "", "only of this pipeline")
-	flags.Int64Var(&l.number, "number", 0, "only the run with this number; needs --pipeline")
-	flags.StringVar(&l.status, "status", "", "only in this status: "+strings.Join(statuses, ", "))
-	flags.StringVar(&l.commit, "commit", "", "only of commits whose id begins so, from 4 digits on")
-	flags.StringVar(&l.branch, "branch", "", "only of this branch, short or as a full reference")
-	flags.StringVar(&l.from, "from", "", "only created at this time or later: RFC 3339, a day, or how long ago (24h)")
-	flags.StringVar(&l.to, "to", "", "only created before this time, as --from")
-	flags.StringVar(&l.after, "after", "", "the page that follows this run's id")
-	flags.Int32Var(&l.limit, "limit", 20, "how many runs a page has, 1 to 200")
+	flags.StringVarP(&l.pipeline, "pipeline", "p", "", "only of the pipeline of this `name`")
+	flags.Int64Var(&l.number, "number", 0, "only the run with this `number`; needs --pipeline")
+	flags.StringVar(&l.status, "status", "", "only in this `status`: "+strings.Join(statuses, ", "))
+	flags.StringVar(&l.commit, "commit", "", "only of commits whose `id` begins so, from 4 digits on")
+	flags.StringVar(&l.branch, "branch", "", "only of this `branch`, short or as a full reference")
+	flags.StringVar(&l.from, "from", "", "only created at this `time` or later: RFC 3339, a day, or how long ago (24h)")
+	flags.StringVar(&l.to, "to", "", "only created before this `time`, as --from")
+	flags.StringVar(&l.after, "after", "", "the page that follows the run of this `id`")
+	flags.Int32Var(&l.limit, "limit", 20, "how `many` runs a page has, 1 to 200")
 	flags.BoolVar(&l.all, "all", false, "fetch every page")
 	complete(cmd, "status", statuses...)
 	return cmd
@@ -129,5 +129,5 @@ func (s *session) steered(run client.Run, what string) error {
 	if s.json {
 		return s.printJSON(run)
 	}
-	return s.screen.Message(fmt.Sprintf("%s %s.\nFollow it with: %s", terminal.Ref(run), what, s.screen.Command("watch", run)))
+	return s.screen.Message(fmt.Sprintf("%s %s.\nFollow it with: %s", terminal.Ref(run), what, s.screen.Command("watch", terminal.Ref(run))))
 }

@@ -40,7 +40,7 @@ func TestRunsListAsksWithEveryFilter(t *testing.T) {
 func TestRunsListPages(t *testing.T) {
 	t.Parallel()
 	f := newFakeServer(t, aRun(client.RunStatusSucceeded), client.RunDetail{})
-	f.answers["GET /api/v1/runs"] = answer{http.StatusOK, client.RunList{Runs: []client.Run{aRun(client.RunStatusFailed).Run}, Next: newerID}}
+	f.answering("GET /api/v1/runs", http.StatusOK, client.RunList{Runs: []client.Run{aRun(client.RunStatusFailed).Run}, Next: newerID})
 	f.regrow(t.Context(), "runs", "list").want(t, exitOK, "There are more: add --after "+newerID.String()+", or --all.", "")
 }
 
@@ -88,7 +88,7 @@ func TestRunsThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	f := newFakeServer(t, aRun(client.RunStatusRunning), client.RunDetail{})
 	f.regrow(t.Context(), "runs", "show", newerID.String()).want(t, exitRefused, "", "There is no run here.")
-	f.answers["GET /api/v1/runs"] = answer{http.StatusOK, client.RunList{Runs: []client.Run{}}}
+	f.answering("GET /api/v1/runs", http.StatusOK, client.RunList{Runs: []client.Run{}})
 	f.regrow(t.Context(), "runs", "show", "hello-world#99").want(t, exitRefused, "", "regrow: There is no run hello-world#99.\n  What to do: List what there is with regrow runs list.")
 	f.regrow(t.Context(), "runs", "list").want(t, exitOK, "No runs.", "")
 }
@@ -109,7 +109,7 @@ func TestRunsRetry(t *testing.T) {
 	if len(asked) != 2 || strings.TrimSpace(asked[0].body) != `{"from":"provision"}` || strings.TrimSpace(asked[1].body) != `{}` {
 		t.Errorf("asked %v", asked)
 	}
-	f.answers["POST /api/v1/runs/"+runID.String()+"/retry"] = answer{http.StatusConflict, problem(http.StatusConflict, "the run is running", "wait for its end")}
+	f.answering("POST /api/v1/runs/"+runID.String()+"/retry", http.StatusConflict, problem(http.StatusConflict, "the run is running", "wait for its end"))
 	f.regrow(t.Context(), "runs", "retry", "latest", "--wait").want(t, exitRefused, "", "The run is running.\n  What to do: Wait for its end.")
 }
 

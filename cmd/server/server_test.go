@@ -32,13 +32,11 @@ type fakeServer struct {
 
 	mu       sync.Mutex
 	requests []request
-	// answers replace the usual answer to "METHOD /path".
-	answers map[string]answer
+	answers  map[string]answer
 	// run is what is shown before its stream has ended, final what after.
 	run, final client.RunDetail
 	ended      bool
-	// streams are what successive readers of the events get.
-	streams []func(w io.Writer, request *http.Request)
+	streams    []func(w io.Writer, request *http.Request)
 }
 
 type request struct {
@@ -70,6 +68,20 @@ func newFakeServer(t *testing.T, run, final client.RunDetail) *fakeServer {
 	t.Cleanup(server.Close)
 	f.url = server.URL
 	return f
+}
+
+// streaming makes these what successive readers of the events get.
+func (f *fakeServer) streaming(streams ...func(io.Writer, *http.Request)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.streams = streams
+}
+
+// answering replaces the usual answer to a request, "METHOD /path".
+func (f *fakeServer) answering(request string, status int, body any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers[request] = answer{status, body}
 }
 
 func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {

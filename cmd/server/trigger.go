@@ -50,16 +50,16 @@ the run that the first one started.
 	t.wait.register(cmd)
 	t.git.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&t.run.Pipeline, "pipeline", "p", "", "the pipeline (required)")
-	flags.StringVar(&t.run.Commit, "commit", "", "the commit: its full id, or inside a git repository any name of it")
-	flags.StringVar(&t.run.Branch, "branch", "", "the branch, short: main")
-	flags.StringVar(&t.run.Ref, "ref", "", "the branch as a full reference: refs/heads/main")
+	flags.StringVarP(&t.run.Pipeline, "pipeline", "p", "", "`name` of the pipeline (required)")
+	flags.StringVar(&t.run.Commit, "commit", "", "the commit: its full `id`, or inside a git repository any name of it")
+	flags.StringVar(&t.run.Branch, "branch", "", "the `branch`, short: main")
+	flags.StringVar(&t.run.Ref, "ref", "", "the branch as a full `reference`: refs/heads/main")
 	flags.StringVar(&t.run.Repository, "repository", "", "the repository, for pipelines that take several")
-	flags.StringVar(&t.run.Message, "message", "", "the commit's message")
+	flags.StringVar(&t.run.Message, "message", "", "the commit's `text`")
 	flags.StringVar(&t.run.Author, "author", "", "the commit's author")
 	flags.StringVar(&t.run.Version, "version", "", "what {version} stands for in version templates")
 	flags.StringVar(&t.run.URL, "url", "", "where the commit can be looked at")
-	flags.StringVar(&t.key, "idempotency-key", "", "your own id of this request (default a new one)")
+	flags.StringVar(&t.key, "idempotency-key", "", "your own `id` of this request (default a new one)")
 	cmd.MarkFlagsMutuallyExclusive("branch", "ref")
 	if err := cmd.MarkFlagRequired("pipeline"); err != nil {
 		panic(err) // no such flag: a mistake of this program
@@ -90,7 +90,7 @@ func (t *trigger) perform(ctx context.Context, s *streams) error {
 	case session.json:
 		return session.printJSON(run)
 	default:
-		return session.screen.Message("Follow it with: " + session.screen.Command("watch", run))
+		return session.screen.Message("Follow it with: " + session.screen.Command("watch", terminal.Ref(run)))
 	}
 }
 

@@ -46,7 +46,7 @@ func TestTriggerTellsAQueuedAndARepeatedRun(t *testing.T) {
 	t.Parallel()
 	f := newFakeServer(t, aRun(client.RunStatusQueued), client.RunDetail{})
 	f.regrow(t.Context(), triggered()...).want(t, exitOK, "hello-world#12 is queued: ", "")
-	f.answers["POST /api/v1/runs"] = answer{http.StatusOK, aRun(client.RunStatusRunning).Run}
+	f.answering("POST /api/v1/runs", http.StatusOK, aRun(client.RunStatusRunning).Run)
 	f.regrow(t.Context(), triggered("--idempotency-key", "k")...).want(t, exitOK, "was started by the first request with this key", "")
 	first, second := f.asked(t, http.MethodPost, "/api/v1/runs")[0], f.asked(t, http.MethodPost, "/api/v1/runs")[1]
 	if key := first.header.Get("Idempotency-Key"); len(key) != 36 || key == second.header.Get("Idempotency-Key") {
@@ -82,7 +82,7 @@ func TestWaitOutlivesLostConnections(t *testing.T) {
 	t.Parallel()
 	f := newFakeServer(t, aRun(client.RunStatusRunning), aRun(client.RunStatusSucceeded))
 	var resumed []string
-	f.streams = []func(io.Writer, *http.Request){
+	f.streaming(
 		func(w io.Writer, _ *http.Request) {
 			send(w, 1, "stage_started", "First.")
 			fmt.Fprint(w, "id: 2\ndata: {\"id\": 2, \"mess")
@@ -97,7 +97,7 @@ func TestWaitOutlivesLostConnections(t *testing.T) {
 			send(w, 3, "stage_succeeded", "Third.")
 			f.end(w)
 		},
-	}
+	)
 	got := f.regrow(t.Context(), triggered("--wait")...)
 	got.want(t, exitOK, "connection lost", "")
 	for _, once := range []string{"First.", "Second.", "Third."} {
@@ -113,16 +113,23 @@ func TestWaitOutlivesLostConnections(t *testing.T) {
 func TestWaitTimesOut(t *testing.T) {
 	t.Parallel()
 	f := newFakeServer(t, aRun(client.RunStatusRunning), client.RunDetail{})
-	f.streams = []func(io.Writer, *http.Request){hang(func() {})}
+	f.streaming(hang(func() {}))
 	f.regrow(t.Context(), triggered("--wait", "--timeout", "300ms")...).
 		want(t, exitTimeout, "started", "--timeout passed: hello-world#12 goes on\nFollow it with: regrow runs watch hello-world#12")
+}
+
+func TestWaitTimesOutBeforeAnyAnswer(t *testing.T) {
+	t.Parallel()
+	f := newFakeServer(t, aRun(client.RunStatusRunning), client.RunDetail{})
+	f.regrow(t.Context(), "runs", "watch", runID.String(), "--timeout", "1ns").
+		want(t, exitTimeout, "", "--timeout passed: "+runID.String()+" goes on")
 }
 
 func TestWaitIsInterrupted(t *testing.T) {
 	t.Parallel()
 	f := newFakeServer(t, aRun(client.RunStatusRunning), client.RunDetail{})
 	ctx, interrupt := context.WithCancel(t.Context())
-	f.streams = []func(io.Writer, *http.Request){hang(interrupt)}
+	f.streaming(hang(interrupt))
 	f.regrow(ctx, triggered("--wait")...).want(t, exitInterrupted, "started", "no longer waiting: hello-world#12 goes on")
 }
 
@@ -140,11 +147,11 @@ func TestProblemsAreExplained(t *testing.T) {
 	f := newFakeServer(t, aRun(client.RunStatusRunning), client.RunDetail{})
 	refusal := problem(http.StatusUnprocessableEntity, "branch \"topic\" matches none of [main]", "push to main")
 	refusal.Errors = []client.ProblemError{{Pointer: "#/branch", Detail: "is none of [main]"}}
-	f.answers["POST /api/v1/runs"] = answer{http.StatusUnprocessableEntity, refusal}
+	f.answering("POST /api/v1/runs", http.StatusUnprocessableEntity, refusal)
 	f.regrow(t.Context(), triggered()...).
 		want(t, exitRefused, "", "regrow: Branch \"topic\" matches none of [main].\n  #/branch: is none of [main]\n  What to do: Push to main.\n")
 
-	f.answers["POST /api/v1/runs"] = answer{http.StatusServiceUnavailable, problem(http.StatusServiceUnavailable, "the database cannot be reached", "")}
+	f.answering("POST /api/v1/runs", http.StatusServiceUnavailable, problem(http.StatusServiceUnavailable, "the database cannot be reached", ""))
 	f.regrow(t.Context(), triggered()...).want(t, exitUnreachable, "", "The database cannot be reached.")
 }
 
@@ -206,11 +213,11 @@ func TestTriggerFromGit(t *testing.T) {
 		"all of it":          {"", client.NewRun{Commit: first, Branch: "main", Message: "Greet\n\nEverybody.", Author: "Mira <mira@acme.example>"}, ""},
 		"a name of a commit": {"--commit v1 --message Hi --author Ada", client.NewRun{Commit: first, Branch: "main", Message: "Hi", Author: "Ada"}, ""},
 		"of another branch":  {"--commit topic --branch topic", client.NewRun{Commit: second, Branch: "topic", Message: "Shout", Author: "Mira <mira@acme.example>"}, ""},
-		"not of this branch": {"--commit topic", client.NewRun{}, "say which branch with --branch"},
+		"not of this branch": {"--commit topic", client.NewRun{}, "git does not tell: topic is not on a current branch"},
 		"full reference":     {"--ref refs/heads/other", client.NewRun{Commit: first, Ref: "refs/heads/other", Message: "Greet\n\nEverybody.", Author: "Mira <mira@acme.example>"}, ""},
 		"unknown here":       {"--branch main --commit " + aCommit, client.NewRun{Commit: aCommit, Branch: "main"}, ""},
-		"no commit at all":   {"--commit nonsense", client.NewRun{}, "git knows no such commit here"},
-		"no repository":      {"--git " + filepath.Join(repository, "nowhere"), client.NewRun{}, "there is no git repository"},
+		"no commit at all":   {"--commit nonsense", client.NewRun{}, "git cannot complete it: fatal: "},
+		"no repository":      {"--git " + filepath.Join(repository, "nowhere"), client.NewRun{}, "git does not tell: fatal: cannot change to"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

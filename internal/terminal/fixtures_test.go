@@ -86,7 +86,9 @@ func begun() client.RunDetail {
 	})
 	run.Stages[0].Attempts = []client.Attempt{
 		{Number: 1, StartedAt: at(0.2), EndedAt: at(0.9), Checks: 1, Outcome: client.AttemptOutcomeRetrying, Error: "Octopus answered 503 to POST /api/Spaces-1/releases/create/v1."},
-		{Number: 2, StartedAt: at(2), EndedAt: at(3.4), Checks: 1, Outcome: client.AttemptOutcomeSucceeded},
+		{Number: 2, StartedAt: at(1), EndedAt: at(1.1), Checks: 1, Outcome: client.AttemptOutcomeRetrying, Error: "Octopus answered 503 to POST /api/Spaces-1/releases/create/v1."},
+		{Number: 3, StartedAt: at(1.5), EndedAt: at(1.9), Checks: 1, Outcome: client.AttemptOutcomeLost},
+		{Number: 4, StartedAt: at(2), EndedAt: at(3.4), Checks: 1, Outcome: client.AttemptOutcomeSucceeded},
 	}
 	run.Stages[1] = through(client.StageCreateRelease, 3.4, 3.9, "Release 1.4.2 of hello-app is created.", map[string]any{
 		"project_id": "Projects-2", "release_id": "Releases-113", "release_version": "1.4.2", "release_url": octopus + "releases/Releases-113",
@@ -158,9 +160,14 @@ func failed() client.RunDetail {
 
 func running() client.RunDetail {
 	run := newRun()
-	run.Status, run.StartedAt, run.Reason = client.RunStatusRunning, at(0.2), ""
+	run.Status, run.StartedAt, run.Reason = client.RunStatusRunning, at(0.2), "Octopus answered 500."
 	run.Stages[0].Status, run.Stages[0].StartedAt = client.StageStatusRunning, at(0.2)
-	run.Stages[0].Attempts = []client.Attempt{{Number: 1, StartedAt: at(0.2), Checks: 1, Outcome: client.AttemptOutcomeRunning}}
+	for i, reason := range []string{"Octopus answered 502.", "Octopus answered 502.", "Octopus answered 503.", "Octopus answered 504.", "Octopus answered 500."} {
+		run.Stages[0].Attempts = append(run.Stages[0].Attempts, client.Attempt{
+			Number: int32(i + 1), StartedAt: at(float64(i)), EndedAt: at(float64(i) + 0.5), Checks: 1, Outcome: client.AttemptOutcomeRetrying, Error: reason,
+		})
+	}
+	run.Stages[0].Attempts = append(run.Stages[0].Attempts, client.Attempt{Number: 6, StartedAt: at(5), Checks: 1, Outcome: client.AttemptOutcomeRunning})
 	return run
 }
 

@@ -16,16 +16,15 @@ var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 // wide: a broken line would push the block out of its place.
 func (l *Live) block() []string {
 	s, width := l.screen, l.screen.columns()
-	p := &page{Screen: s, width: width}
 	m := markOfRun(l.run.Status)
 	head := fmt.Sprintf("%s  %s %s", name(l.run), short(l.run.Commit.SHA), firstLine(l.run.Commit.Message))
 	state := cmp.Or(l.note, l.standing())
 	lines := []string{
-		p.paint(bold, trim(head, width)),
-		p.sign(m) + " " + p.paint(m.style, trim(state, width-2)),
+		s.paint(bold, trim(head, width)),
+		s.sign(m) + " " + s.paint(m.style, trim(state, width-2)),
 	}
 	if width == 0 {
-		lines[1] = p.sign(m) + " " + p.paint(m.style, state)
+		lines[1] = s.sign(m) + " " + s.paint(m.style, state)
 	}
 	for _, stage := range l.stages {
 		lines = append(lines, l.stageLine(stage, width))

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -55,25 +56,56 @@ func tries(attempts []client.Attempt) string {
 	return text
 }
 
-// shownAttempts is how many of the attempts that came to nothing are shown.
-const shownAttempts = 3
+// shownReasons is how many reasons are shown for which attempts came to nothing.
+const shownReasons = 3
 
-// attempts shows the latest attempts that had to be made again, and why.
+// attempts shows the attempts that had to be made again, and the latest reasons
+// why. Attempts in a row that ended alike are shown together.
 func (p *page) attempts(all []client.Attempt) {
-	var futile []client.Attempt
-	for _, attempt := range all {
-		if attempt.Outcome == client.AttemptOutcomeRetrying || attempt.Outcome == client.AttemptOutcomeLost {
-			futile = append(futile, attempt)
+	alike := futile(all)
+	if hidden := len(alike) - shownReasons; hidden > 0 {
+		earlier := 0
+		for _, group := range alike[:hidden] {
+			earlier += len(group)
 		}
+		p.line("      ", p.paint(dim, count(earlier, "earlier attempt")+" came to nothing"))
+		alike = alike[hidden:]
 	}
-	if hidden := len(futile) - shownAttempts; hidden > 0 {
-		p.line("      ", p.paint(dim, count(hidden, "earlier attempt")+" came to nothing"))
-		futile = futile[hidden:]
+	for _, group := range alike {
+		first, last := group[0], group[len(group)-1]
+		text := fmt.Sprintf("attempt %d at %s", first.Number, p.clock(first.StartedAt))
+		if len(group) > 1 {
+			text = fmt.Sprintf("attempts %d to %d from %s to %s", first.Number, last.Number, p.clock(first.StartedAt), p.clock(last.StartedAt))
+		}
+		p.indented(6, text+" came to nothing: "+whyFutile(last))
 	}
-	for _, attempt := range futile {
-		p.indented(6, fmt.Sprintf("attempt %d at %s came to nothing (%s): %s",
-			attempt.Number, p.clock(attempt.StartedAt), attempt.Outcome, attempt.Error))
+}
+
+// futile returns the attempts that had to be made again, those together that
+// followed each other and ended alike.
+func futile(all []client.Attempt) [][]client.Attempt {
+	var groups [][]client.Attempt
+	before := ""
+	for _, attempt := range all {
+		if attempt.Outcome != client.AttemptOutcomeRetrying && attempt.Outcome != client.AttemptOutcomeLost {
+			before = ""
+			continue
+		}
+		if reason := whyFutile(attempt); reason != before {
+			groups = append(groups, nil)
+			before = reason
+		}
+		latest := len(groups) - 1
+		groups[latest] = append(groups[latest], attempt)
 	}
+	return groups
+}
+
+func whyFutile(attempt client.Attempt) string {
+	if attempt.Outcome == client.AttemptOutcomeLost {
+		return "the process that made it vanished"
+	}
+	return cmp.Or(clean(attempt.Error), "it gave no reason")
 }
 
 // result is what a stage made in Octopus, as the API gives it.

@@ -62,7 +62,7 @@ func (p *page) newTargets(targets []client.Target, version string) {
 // onTarget says how the run's release stands on a new target.
 func onTarget(target client.Target, version string) string {
 	release := strings.TrimSpace("release " + version)
-	text := ""
+	var text string
 	switch target.ReleaseState {
 	case "deployed":
 		text = release

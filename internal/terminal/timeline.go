@@ -166,11 +166,19 @@ func (p *page) explanation(run client.Run) {
 		p.paragraph("what to do", run.Remedy)
 	case client.RunStatusCancelled, client.RunStatusSuperseded:
 		p.paragraph("why it ended", run.Reason)
+	case client.RunStatusRunning:
+		p.paragraph("what holds it up", run.Reason)
+		p.outlook(run)
 	default:
 		p.paragraph("what it waits for", run.Reason)
-		p.paragraph("cancel requested", p.cancelRequest(run))
-		p.paragraph("what comes next", p.next(run))
+		p.outlook(run)
 	}
+}
+
+// outlook tells what will happen next with a run that has not ended.
+func (p *page) outlook(run client.Run) {
+	p.paragraph("cancel requested", p.cancelRequest(run))
+	p.paragraph("what comes next", p.next(run))
 }
 
 func (p *page) paragraph(title, text string) {
@@ -202,7 +210,7 @@ func (p *page) next(run client.Run) string {
 func (p *page) hints(run client.RunDetail) {
 	p.heading("look further")
 	hint := func(verb, rest, what string) {
-		p.hint(p.Command(verb, run.Run)+rest, what)
+		p.hint(p.Command(verb, Ref(run.Run))+rest, what)
 	}
 	switch {
 	case run.Status == client.RunStatusFailed:
@@ -221,9 +229,10 @@ func (p *page) hints(run client.RunDetail) {
 	}
 }
 
-// Command is the command that does something with a run.
-func (s *Screen) Command(verb string, run client.Run) string {
-	return strings.TrimSpace(fmt.Sprintf("regrow runs %s %s %s", verb, Ref(run), s.Flags))
+// Command is the command that does something with a run, for instance
+// "regrow runs watch hello-world#12".
+func (s *Screen) Command(verb, run string) string {
+	return strings.TrimSpace(fmt.Sprintf("regrow runs %s %s %s", verb, run, s.Flags))
 }
 
 func (p *page) hint(command, what string) {

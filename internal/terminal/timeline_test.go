@@ -25,14 +25,14 @@ func TestTimelineOfEveryState(t *testing.T) {
 		now float64
 	}{
 		"queued":     {newRun(), 12},
-		"running":    {running(), 3},
+		"running":    {running(), 6},
 		"waiting":    {begun(), 75},
 		"cancelling": {cancelling, 75},
 		"succeeded":  {succeeded(), 600},
 		"failed":     {failed(), 2400},
 		"cancelled":  {cancelled(), 90000},
 		"superseded": {superseded(), 300},
-		"retried":    {retried, 5},
+		"retried":    {retried, 6},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -67,6 +67,3 @@ func duration(d time.Duration) string {
 		return fmt.Sprintf("%dd %02dh", int(d.Hours())/24, int(d.Hours())%24)
 	}
 }
-
-// seconds is the API's form of a duration.
-func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
