@@ -57,7 +57,7 @@ release on exactly those, proves that it runs there, and removes the old ones.
 		&cobra.Group{ID: groupServer, Title: "The server:"},
 		&cobra.Group{ID: groupClient, Title: "What a running server does:"},
 	)
-	add(root, groupServer, newServe(s), newMigrate(s), newConfig(s))
+	add(root, groupServer, newServe(s), newDemo(s), newSimulate(s), newMigrate(s), newConfig(s))
 	add(root, groupClient, newTrigger(s), newRuns(s))
 	root.AddCommand(newVersion(s))
 	addCobraCommands(root)

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"regrow/internal/simulator"
+)
+
+func newSimulate(s *streams) *cobra.Command {
+	var (
+		listen  string
+		options simulator.Options
+		scene   simulator.HelloWorldOptions
+		empty   bool
+	)
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Run a stand-in for an Octopus Server",
+		Long: `Run a stand-in for an Octopus Server, in memory, for trying regrow out and for
+tests. It answers Octopus' REST API and acts as Octopus does: deployments run,
+targets are provisioned and checked, triggers auto-deploy, subscriptions call
+back. It starts with the "Hello World" of the immutable-infrastructure guide.
+
+Under /simulator it can be steered: faults, clock, journal, state. docs/simulator.md
+tells how, and what only a real server can confirm.`,
+		Example: `  regrow simulate
+  regrow simulate --speed 60 --webhook-url http://127.0.0.1:8080/webhooks/octopus --webhook-secret s3cret-value
+  curl -s http://127.0.0.1:8065/simulator/journal`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if options.Speed <= 0 {
+				return errors.New("--speed has to be above 0: at 0 time would stand still")
+			}
+			return simulate(cmd.Context(), s, listen, options, scene, empty)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&listen, "listen", "127.0.0.1:8065", "address to listen on")
+	flags.StringVar(&options.APIKey, "api-key", simulator.DefaultAPIKey, "API key that is accepted; it guards nothing of worth")
+	flags.Float64Var(&options.Speed, "speed", 1, "seconds that pass in Octopus in one second")
+	flags.StringVar(&options.BasePath, "base-path", "", `path that the server is mounted at, such as "/octopus"`)
+	flags.BoolVar(&empty, "empty", false, "start without the Hello World scene")
+	flags.IntVar(&scene.Targets, "targets", 2, "targets of the scene, and of each new generation")
+	flags.StringVar(&scene.SubscriptionURL, "webhook-url", "", "where the scene's subscription posts events (default nowhere)")
+	flags.StringVar(&scene.SubscriptionHeader, "webhook-header", "X-Regrow-Token", "header that carries the subscription's secret")
+	flags.StringVar(&scene.SubscriptionSecret, "webhook-secret", "", "the subscription's secret")
+	return cmd
+}
+
+func simulate(ctx context.Context, s *streams, listen string, options simulator.Options, scene simulator.HelloWorldOptions, empty bool) error {
+	options.Start = time.Now()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", listen, err)
+	}
+	options.PublicURL = "http://" + listener.Addr().String()
+	octopus := simulator.New(options)
+	defer octopus.Close()
+	if !empty {
+		if _, err := octopus.HelloWorld(scene); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	octopus.Start(ctx)
+	server := &http.Server{Handler: octopus, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	fmt.Fprintf(s.Out, "A simulated Octopus Server listens on %s%s; API key %s; its clock runs %g times as fast.\n",
+		options.PublicURL, options.BasePath, options.APIKey, options.Speed)
+	select {
+	case <-ctx.Done():
+		return server.Close()
+	case err := <-ended:
+		return err
+	}
+}
