@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -35,9 +34,6 @@ type Options struct {
 	Development bool
 	// DataDir keeps the private Postgres's data; "" makes it temporary.
 	DataDir string
-	// Lease and Backoff change how fast the process notices and repeats; zero
-	// means the defaults of the package jobs. Tests make them short.
-	Lease, Backoff time.Duration
 }
 
 // App is a regrow process.
@@ -77,7 +73,7 @@ func (a *App) open(ctx context.Context) error {
 	a.engine, err = jobs.New(jobs.Config{
 		Pool: a.pool, Octopus: clients, Worker: workerName(), Registry: a.registry,
 		Logger: a.Logger, Slog: slogOver(a.Logger.With().Str("part", "river").Logger(), riverLogLevel),
-		Interval: a.Config.Reconcile.Interval, Lease: a.Lease, Backoff: a.Backoff, NewID: newID,
+		Interval: a.Config.Reconcile.Interval, Lease: a.Config.Reconcile.Lease, NewID: newID,
 	})
 	if err != nil {
 		return err

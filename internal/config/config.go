@@ -128,9 +128,13 @@ type Source struct {
 	Header string
 }
 
-// Reconcile says how often regrow looks by itself at what it waits for.
+// Reconcile says how regrow finds by itself what was lost.
 type Reconcile struct {
+	// Interval is the time between two looks at what is waited for.
 	Interval time.Duration
+	// Lease is how long a stage's execution may be silent before it is taken
+	// for lost and another process goes on.
+	Lease time.Duration
 }
 
 // Server returns the server of that name.

@@ -47,7 +47,7 @@ func TestEverything(t *testing.T) {
 			{Name: "build", Kind: config.Generic, MaxBody: 5_000_000, RequestsPerMinute: 600, Tolerance: 5 * time.Minute},
 			{Name: "octopus", Kind: config.Octopus, MaxBody: 5_000_000, RequestsPerMinute: 600, Server: "main", Header: "X-Regrow-Token"},
 		},
-		Reconcile: config.Reconcile{Interval: 30 * time.Second},
+		Reconcile: config.Reconcile{Interval: 30 * time.Second, Lease: 30 * time.Second},
 	}
 	server := pipeline.Server{Name: "main", URL: "https://octopus.example.com", Space: "Default"}
 	want.Pipelines = []pipeline.Pipeline{{

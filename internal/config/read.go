@@ -14,6 +14,7 @@ const (
 	defaultLogLevel       = "info"
 	defaultServerRate     = 180
 	defaultInterval       = 30 * time.Second
+	defaultLease          = 30 * time.Second
 )
 
 // octopusRate is how many requests a minute an Octopus Server takes from one
@@ -147,7 +148,10 @@ func readServer(o *object) Server {
 }
 
 func readReconcile(o *object) Reconcile {
-	return Reconcile{Interval: optional(o, "interval", duration(100*time.Millisecond, time.Hour), defaultInterval)}
+	return Reconcile{
+		Interval: optional(o, "interval", duration(100*time.Millisecond, time.Hour), defaultInterval),
+		Lease:    optional(o, "lease", duration(time.Second, time.Hour), defaultLease),
+	}
 }
 
 // warnPlain warns of an address through which secrets travel unencrypted.
