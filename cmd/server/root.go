@@ -44,7 +44,8 @@ webhook; regrow has Octopus Deploy provision new deployment targets, puts the ne
 release on exactly those, proves that it runs there, and removes the old ones.
 
 ` + exitCodes,
-		Example: `  regrow serve --config /etc/regrow/regrow.yaml
+		Example: `  regrow demo
+  regrow serve --config /etc/regrow/regrow.yaml
   regrow trigger --pipeline hello-world --wait`,
 		Version:       version,
 		SilenceErrors: true, // told by execute, once

@@ -11,8 +11,10 @@ import (
 func TestDurations(t *testing.T) {
 	t.Parallel()
 	tests := map[time.Duration]struct{ took, age string }{
-		-time.Second:              {"0.0s", "0s"},
-		0:                         {"0.0s", "0s"},
+		-time.Second:              {"0ms", "0s"},
+		0:                         {"0ms", "0s"},
+		99 * time.Millisecond:     {"99ms", "0s"},
+		100 * time.Millisecond:    {"0.1s", "0s"},
 		340 * time.Millisecond:    {"0.3s", "0s"},
 		9949 * time.Millisecond:   {"9.9s", "9s"},
 		9950 * time.Millisecond:   {"10s", "9s"},

@@ -54,6 +54,8 @@ func age(d time.Duration) string {
 func duration(d time.Duration) string {
 	d = max(d, 0)
 	switch {
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%dms", d.Milliseconds())
 	case d < 9950*time.Millisecond:
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d.Round(time.Second) < time.Minute:
