@@ -32,7 +32,7 @@ Under /simulator it can be steered: faults, clock, journal, state. docs/simulato
 tells how, and what only a real server can confirm.`,
 		Example: `  regrow simulate
   regrow simulate --speed 60 --webhook-url http://127.0.0.1:8080/webhooks/octopus --webhook-secret s3cret-value
-  curl -s http://127.0.0.1:8065/simulator/journal`,
+  curl -s -H 'X-Octopus-ApiKey: API-SIMULATOR' http://127.0.0.1:8065/simulator/journal`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.Speed <= 0 {
