@@ -13,24 +13,25 @@ TOOL = CGO_ENABLED=0 go tool -modfile=tools/go.mod
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-# What to hand on: make demo ARGS=--once, make test ARGS=-short, make test PKG=./internal/jobs/
+# What to hand on: make bootstrap YES=-y, make demo ARGS=--once, make test ARGS=-short, make test PKG=./internal/jobs/
 ARGS ?=
+YES  ?=
 PKG  ?= ./...
 
 .PHONY: help
 help: ## List what can be made
-	awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: bootstrap build ## See regrow replace targets, with a private Postgres and a simulated Octopus
 	bin/regrow demo $(ARGS)
 
 .PHONY: test
-test: bootstrap ## Run all tests with the race detector
+test: bootstrap-test ## Run all tests with the race detector
 	go test -race $(ARGS) $(PKG)
 
 .PHONY: bench
-bench: bootstrap ## Run the benchmarks
+bench: bootstrap-test ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem $(ARGS) $(PKG)
 
 .PHONY: build
@@ -77,8 +78,13 @@ ci: ## Do all that is done before a change is taken
 	.ci/run
 
 .PHONY: bootstrap
-bootstrap: ## Install what is missing on this machine (Postgres, a C compiler)
-	scripts/bootstrap
+bootstrap: ## Install what is missing on this machine to run regrow (Postgres)
+	scripts/bootstrap $(YES)
+
+# The race detector needs a C compiler; the tests run what the documents say.
+.PHONY: bootstrap-test
+bootstrap-test: ## Install what is missing to test it
+	scripts/bootstrap $(YES) cc bash curl git openssl
 
 .PHONY: clean
 clean: ## Remove what was built
