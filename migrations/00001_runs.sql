@@ -123,7 +123,7 @@ end $$;
 -- A run moves only along the lines of the domain's state machine.
 create function runs_follow_transitions() returns trigger language plpgsql as $$
 begin
-    if new.status = old.status and old.status <> 'superseded' then
+    if new.status = old.status then
         return new;
     end if;
     if (old.status, new.status) not in (

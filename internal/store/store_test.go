@@ -1,0 +1,194 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"regrow/internal/localpg/pgtest"
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+func newDatabase(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	return pgtest.New(t, func(ctx context.Context, pool *pgxpool.Pool) error {
+		_, err := store.Migrate(ctx, pool)
+		return err
+	}, "store")
+}
+
+// insertRun puts a queued run of a pipeline into a lane, with its stages.
+func insertRun(t *testing.T, pool *pgxpool.Pool, lane string) store.Run {
+	t.Helper()
+	q, ctx, now := store.New(pool), t.Context(), time.Now()
+	delivery := uuid.Must(uuid.NewV7())
+	_, err := q.InsertDelivery(ctx, store.InsertDeliveryParams{
+		ID: delivery, Source: "github", ExternalID: delivery.String(), Kind: "github", Event: "push", ReceivedAt: now,
+		Headers: http.Header{}, Body: []byte("{}"), BodySha256: []byte{}, Outcome: "accepted", Mismatches: []pipeline.Mismatch{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := q.NextRunNumber(ctx, "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := q.InsertRun(ctx, store.InsertRunParams{
+		ID: uuid.Must(uuid.NewV7()), Pipeline: "shop", Number: number, DeliveryID: delivery, Server: "main", Lane: lane,
+		Config: pipeline.Pipeline{Name: "shop", Verify: pipeline.Verify{Timeout: time.Minute}},
+		Ref:    "refs/heads/main", CommitSha: "abc", Stage: pipeline.Provision, CreatedAt: now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, stage := range pipeline.Stages() {
+		if err := q.InsertStage(ctx, store.InsertStageParams{RunID: run.ID, Stage: stage, Position: int16(i + 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return run
+}
+
+func start(ctx context.Context, pool *pgxpool.Pool, run store.Run) error {
+	_, err := store.New(pool).StartRun(ctx, store.StartRunParams{ID: run.ID, Stage: pipeline.Provision, JobID: 1, Now: time.Now(), Round: 1})
+	return err
+}
+
+// wantViolation wants the database to have refused something by a constraint.
+func wantViolation(t *testing.T, err error, constraint string) {
+	t.Helper()
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || refused.ConstraintName != constraint {
+		t.Errorf("got %v, want a violation of %s", err, constraint)
+	}
+}
+
+// Invariant 3, where it is kept: the index takes one active run a lane.
+func TestOneActiveRunPerLane(t *testing.T) {
+	t.Parallel()
+	pool := newDatabase(t)
+	first, second, other := insertRun(t, pool, "a"), insertRun(t, pool, "a"), insertRun(t, pool, "b")
+	if err := start(t.Context(), pool, first); err != nil {
+		t.Fatal(err)
+	}
+	wantViolation(t, start(t.Context(), pool, second), "runs_one_active_per_lane")
+	if err := start(t.Context(), pool, other); err != nil {
+		t.Errorf("another lane: %v", err)
+	}
+	if err := store.New(pool).ParkRun(t.Context(), store.ParkRunParams{ID: first.ID, NextCheckAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	wantViolation(t, start(t.Context(), pool, second), "runs_one_active_per_lane")
+}
+
+// Invariant 4, where it is kept: a stage begins only behind succeeded ones.
+func TestStagesAdvanceInOrder(t *testing.T) {
+	t.Parallel()
+	pool := newDatabase(t)
+	run := insertRun(t, pool, "a")
+	q := store.New(pool)
+	set := func(stage pipeline.Stage, status string) error {
+		now := time.Now()
+		return q.SetStage(t.Context(), store.SetStageParams{RunID: run.ID, Stage: stage, Status: status, EndedAt: &now})
+	}
+	for _, stage := range pipeline.Stages() {
+		if next, more := stage.Next(); more {
+			wantViolation(t, set(next, "running"), "stages_advance_in_order")
+		}
+		for _, status := range []string{"running", "waiting", "succeeded"} {
+			if err := set(stage, status); err != nil {
+				t.Fatalf("%s becomes %s: %v", stage, status, err)
+			}
+		}
+	}
+	if err := q.ResetStages(t.Context(), store.ResetStagesParams{RunID: run.ID, Position: 2}); err != nil {
+		t.Fatal(err)
+	}
+	wantViolation(t, set(pipeline.VerifyStage, "running"), "stages_advance_in_order")
+}
+
+// The database and the domain agree on where a run may go from where.
+func TestRunsFollowTheDomainsTransitions(t *testing.T) {
+	t.Parallel()
+	pool := newDatabase(t)
+	for _, from := range pipeline.Statuses() {
+		for _, to := range pipeline.Statuses() {
+			if from == to {
+				continue
+			}
+			run := insertRun(t, pool, "lane of "+string(from)+" to "+string(to))
+			if err := force(t.Context(), pool, run.ID, from, true); err != nil {
+				t.Fatalf("putting a run into %s: %v", from, err)
+			}
+			err := force(t.Context(), pool, run.ID, to, false)
+			if allowed := from.CanBecome(to); allowed != (err == nil) {
+				t.Errorf("from %s to %s: the domain allows it %t, the database says %v", from, to, allowed, err)
+			}
+		}
+	}
+}
+
+// force sets a run's status with all that the status needs; without guard, also
+// where no run may go.
+func force(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, status pipeline.Status, unguarded bool) error {
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(ctx) }()
+	if unguarded {
+		if _, err := tx.Exec(ctx, "alter table runs disable trigger runs_follow_transitions"); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, `update runs set status = $2,
+		started_at = now(), job_id = case when $2 = 'running' then 1 end,
+		next_check_at = case when $2 = 'waiting' then now() end,
+		ended_at = case when $2 in ('succeeded', 'failed', 'cancelled', 'superseded') then now() end
+		where id = $1`, id, string(status))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "alter table runs enable trigger runs_follow_transitions"); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, func(context.Context, *pgxpool.Pool) error { return nil }, "empty")
+	err := store.CheckSchema(t.Context(), pool)
+	if !errors.Is(err, store.ErrOldSchema) || !strings.Contains(err.Error(), "regrow migrate up") || !strings.Contains(err.Error(), "00001_runs.sql") {
+		t.Errorf("an empty database: %v", err)
+	}
+	// Replicas that start together migrate together.
+	var all sync.WaitGroup
+	applied := make([]int, 3)
+	for i := range applied {
+		all.Go(func() {
+			list, err := store.Migrate(t.Context(), pool)
+			if err != nil {
+				t.Errorf("migrating at once with others: %v", err)
+			}
+			applied[i] = len(list)
+		})
+	}
+	all.Wait()
+	list, err := store.Migrations(t.Context(), pool)
+	if err != nil || store.CheckSchema(t.Context(), pool) != nil {
+		t.Errorf("after the migration: %v, %v", err, store.CheckSchema(t.Context(), pool))
+	}
+	if sum := applied[0] + applied[1] + applied[2]; sum != len(list) {
+		t.Errorf("%v migrations were applied, there are %d", applied, len(list))
+	}
+}
