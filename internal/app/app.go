@@ -73,6 +73,7 @@ func (a *App) open(ctx context.Context) error {
 	a.engine, err = jobs.New(jobs.Config{
 		Pool: a.pool, Octopus: clients, Worker: workerName(), Registry: a.registry,
 		Logger: a.Logger, Slog: slogOver(a.Logger.With().Str("part", "river").Logger(), riverLogLevel),
+		Workers:  workers(a.Config.Database.MaxConnections),
 		Interval: a.Config.Reconcile.Interval, Lease: a.Config.Reconcile.Lease, NewID: newID,
 	})
 	if err != nil {
@@ -132,6 +133,10 @@ func (a *App) Stop(ctx context.Context) error {
 
 // URL is where the process listens.
 func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+
+// workers is how many stages may be performed at once. Each needs up to two
+// connections and one for its sign of life; River and HTTP need some as well.
+func workers(connections int) int { return max(connections/3, 1) }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 

@@ -10,7 +10,7 @@ import (
 // The defaults of regrow.yaml outside of its sources and pipelines.
 const (
 	defaultListen         = "127.0.0.1:8080"
-	defaultMaxConnections = 10
+	defaultMaxConnections = 20
 	defaultLogLevel       = "info"
 	defaultServerRate     = 180
 	defaultInterval       = 30 * time.Second
@@ -50,7 +50,7 @@ func section[T any](o *object, key string, read func(*object) T) T {
 }
 
 func readDatabase(o *object) Database {
-	d := Database{MaxConnections: o.integer("max_connections", defaultMaxConnections, 2, 1000)}
+	d := Database{MaxConnections: o.integer("max_connections", defaultMaxConnections, 5, 1000)}
 	if o.r.opts.Development && o.withoutDatabase() {
 		return d
 	}
