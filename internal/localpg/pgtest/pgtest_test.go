@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"context"
+	"crypto/rand"
 	"sync/atomic"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 func TestNewGivesEachTestItsOwnCloneOfOneTemplate(t *testing.T) {
 	t.Parallel()
 	var migrations atomic.Int32
+	hash := rand.Text() // of no run before this one
 	migrate := func(ctx context.Context, pool *pgxpool.Pool) error {
 		migrations.Add(1)
 		_, err := pool.Exec(ctx, "create table arms (n int)")
@@ -21,7 +23,7 @@ func TestNewGivesEachTestItsOwnCloneOfOneTemplate(t *testing.T) {
 		for _, name := range []string{"one", "two", "three", "four"} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				pool := New(t, migrate, "arms")
+				pool := New(t, migrate, hash)
 				var before int
 				if err := pool.QueryRow(t.Context(), "select count(*) from arms").Scan(&before); err != nil {
 					t.Fatal(err)
