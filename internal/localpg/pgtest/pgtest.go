@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -83,11 +84,11 @@ func adminConfig(connection string) (pgtestdb.Config, error) {
 		return pgtestdb.Config{}, errors.New(EnvURL + " is not a URL such as postgres://user:password@127.0.0.1:5432/postgres") // err would show the password
 	}
 	password, _ := u.User.Password()
-	return pgtestdb.Config{
+	return pgtestdb.Config{ // its parts in the form that they have in a URL
 		DriverName: "pgx",
-		User:       u.User.Username(),
-		Password:   url.PathEscape(password),
-		Host:       u.Hostname(),
+		User:       url.User(u.User.Username()).String(),
+		Password:   url.User(password).String(),
+		Host:       strings.TrimSuffix(u.Host, ":"+u.Port()),
 		Port:       u.Port(),
 		Database:   u.Path[min(1, len(u.Path)):],
 		Options:    u.RawQuery,

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -52,5 +53,33 @@ func TestNewGivesAnOrdinaryRole(t *testing.T) {
 	}
 	if superuser != "off" {
 		t.Error("tests run as a superuser, which hides missing rights")
+	}
+}
+
+func TestAdminConfigKeepsTheServer(t *testing.T) {
+	t.Parallel()
+	for _, given := range []string{
+		"postgres://postgres@/postgres?host=%2Ftmp%2Frun&port=5432",
+		"postgres://boss:p%40ss%3A%2Fw%20rd@127.0.0.1:55439/postgres?sslmode=disable",
+		"postgres://boss:secret@db.example/postgres",
+		"postgres://boss:secret@[::1]:5432/postgres",
+	} {
+		admin, err := adminConfig(given)
+		if err != nil {
+			t.Errorf("%s: %v", given, err)
+			continue
+		}
+		want, err := pgx.ParseConfig(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := pgx.ParseConfig(admin.URL())
+		if err != nil {
+			t.Errorf("%s became %s: %v", given, admin.URL(), err)
+			continue
+		}
+		if got.Host != want.Host || got.Port != want.Port || got.User != want.User || got.Password != want.Password || got.Database != want.Database {
+			t.Errorf("%s became %s", given, admin.URL())
+		}
 	}
 }
