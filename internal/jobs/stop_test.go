@@ -1,0 +1,52 @@
+package jobs
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// hanging never answers; it ends with its caller's context.
+type hanging struct {
+	Octopus
+	called chan struct{}
+}
+
+func (h hanging) Environment(ctx context.Context, _ string) (octopus.Environment, error) {
+	close(h.called)
+	<-ctx.Done()
+	return octopus.Environment{}, ctx.Err()
+}
+
+// An engine that is stopped hands back what it cannot finish: the history says
+// so, and another engine goes on at once.
+func TestStopHandsBack(t *testing.T) {
+	t.Parallel()
+	called := make(chan struct{})
+	w := newWorld(t, worldOptions{config: func(c *Config) {
+		c.Octopus[serverName] = hanging{c.Octopus[serverName], called}
+	}})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	<-called
+	stopping, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := w.engine.Stop(stopping); err != nil {
+		t.Fatalf("stopping: %v", err)
+	}
+	after := w.run(run.ID)
+	if after.Status != pipeline.Running || after.LeaseUntil != nil || after.JobID == nil {
+		t.Fatalf("the run is %s, leased until %v, job %v; want it free for another process", after.Status, after.LeaseUntil, after.JobID)
+	}
+	attempts, err := store.New(w.pool).AttemptsOfRun(t.Context(), run.ID)
+	if err != nil || len(attempts) != 1 || attempts[0].Attempt.Outcome != "retrying" {
+		t.Errorf("the history says %+v (%v)", attempts, err)
+	}
+
+	w.engine = w.start(nil)
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkOnce()
+}
