@@ -329,7 +329,7 @@ func TestFlowSurvivesKills(t *testing.T) {
 	kills := map[string]bool{"baseline_recorded": true, "stage_succeeded": true, "stage_waiting": true}
 	killed := 0
 	ended := i.watch(receipt.Runs[0].ID, func(event client.Event) error {
-		if kills[string(event.Kind)] && killed < 6 {
+		if kills[event.Kind] && killed < 6 {
 			killed++
 			i.kill()
 			i.serve()

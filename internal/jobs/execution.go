@@ -28,7 +28,8 @@ type execution struct {
 	log     zerolog.Logger
 	jobID   int64 // River's
 	// failures counts the tries in vain that came before.
-	failures int64
+	failures     int64
+	stageStarted time.Time
 	// results hold what each stage has made in Octopus so far.
 	results results
 	// atEnd are written together with the end of the execution.
@@ -140,9 +141,11 @@ func (x *execution) openAttempt(ctx context.Context, q *store.Queries) error {
 	if err != nil {
 		return fmt.Errorf("opening an attempt: %w", err)
 	}
-	if err := q.BeginStage(ctx, store.BeginStageParams{RunID: run.ID, Stage: run.Stage, Now: now}); err != nil {
+	started, err := q.BeginStage(ctx, store.BeginStageParams{RunID: run.ID, Stage: run.Stage, Now: now})
+	if err != nil {
 		return fmt.Errorf("beginning stage %s: %w", run.Stage, err)
 	}
+	x.stageStarted = *started
 	return x.setJobState(ctx, q, "running")
 }
 

@@ -158,6 +158,7 @@ func (x *execution) writeDone(ctx context.Context, tx pgx.Tx, run store.Run, end
 	if err := record(ctx, q, run, x.Now(), eventStageSucceeded, end.message, nil); err != nil {
 		return err
 	}
+	x.metrics.stageDone(run.Stage, x.Now().Sub(x.stageStarted))
 	next, more := run.Stage.Next()
 	if !more {
 		return x.endRun(ctx, tx, run, store.EndRunParams{Status: pipeline.Succeeded, Reason: end.message}, eventRunSucceeded)

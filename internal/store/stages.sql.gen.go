@@ -14,9 +14,10 @@ import (
 	"regrow/internal/pipeline"
 )
 
-const beginStage = `-- name: BeginStage :exec
+const beginStage = `-- name: BeginStage :one
 update stages set status = 'running', started_at = coalesce(started_at, $1::timestamptz), ended_at = null
 where run_id = $2 and stage = $3
+returning started_at
 `
 
 type BeginStageParams struct {
@@ -25,9 +26,12 @@ type BeginStageParams struct {
 	Stage pipeline.Stage
 }
 
-func (q *Queries) BeginStage(ctx context.Context, arg BeginStageParams) error {
-	_, err := q.db.Exec(ctx, beginStage, arg.Now, arg.RunID, arg.Stage)
-	return err
+// Returns when the stage began first.
+func (q *Queries) BeginStage(ctx context.Context, arg BeginStageParams) (*time.Time, error) {
+	row := q.db.QueryRow(ctx, beginStage, arg.Now, arg.RunID, arg.Stage)
+	var started_at *time.Time
+	err := row.Scan(&started_at)
+	return started_at, err
 }
 
 const listStages = `-- name: ListStages :many

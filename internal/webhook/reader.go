@@ -188,7 +188,7 @@ func (r *reader) copyTo(offset int) int {
 // replace puts a string in the place of everything that was read since the copy
 // was as long as start.
 func (r *reader) replace(start int, with string) {
-	quoted, _ := json.Marshal(with) // cannot fail: it is a string
+	quoted, _ := json.Marshal(with) //nolint:errchkjson // cannot fail: it is a string
 	r.clean.Truncate(start)
 	r.clean.Write(quoted)
 	r.copied = int(r.tokens.InputOffset())

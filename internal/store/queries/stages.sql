@@ -1,9 +1,11 @@
 -- name: ListStages :many
 select * from stages where run_id = $1 order by position;
 
--- name: BeginStage :exec
+-- name: BeginStage :one
+-- Returns when the stage began first.
 update stages set status = 'running', started_at = coalesce(started_at, sqlc.arg('now')::timestamptz), ended_at = null
-where run_id = sqlc.arg('run_id') and stage = sqlc.arg('stage');
+where run_id = sqlc.arg('run_id') and stage = sqlc.arg('stage')
+returning started_at;
 
 -- name: SetStage :exec
 update stages set status = $3, reason = $4, ended_at = sqlc.narg('ended_at') where run_id = $1 and stage = $2;
