@@ -16,10 +16,12 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /regrow ./cmd/server
 
-# Has CA certificates, time zones and the user nonroot (65532); nothing else.
-FROM gcr.io/distroless/static-debian12:nonroot
+# Nothing but the binary and the certificates by which it knows Octopus.
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /regrow /usr/local/bin/regrow
 WORKDIR /etc/regrow
+USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/regrow"]
 CMD ["serve"]
