@@ -45,7 +45,7 @@ pipelines:
     application: {project: Hello World, version: "2.0.{run}"}
 `
 
-func configure(t *testing.T, listen, database string) *config.Config {
+func configure(t testing.TB, listen, database string) *config.Config {
 	t.Helper()
 	octopus := simulator.New(simulator.Options{})
 	t.Cleanup(octopus.Close)
@@ -62,7 +62,7 @@ func configure(t *testing.T, listen, database string) *config.Config {
 	return c
 }
 
-func emptyDatabase(t *testing.T) string {
+func emptyDatabase(t testing.TB) string {
 	t.Helper()
 	return pgtest.NewURL(t, func(context.Context, *pgxpool.Pool) error { return nil }, "empty")
 }

@@ -3,12 +3,9 @@ package handlers
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -95,22 +92,13 @@ func serve(t *testing.T, options ...func(*Deps)) *server {
 	return s
 }
 
-// schemaHash stands for the migrations.
 func schemaHash(t *testing.T) string {
 	t.Helper()
-	sum := sha256.New()
-	err := fs.WalkDir(migrations.Files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		text, err := migrations.Files.ReadFile(name)
-		sum.Write(text)
-		return err
-	})
+	hash, err := migrations.Hash()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return hash
 }
 
 func testPipelines() []pipeline.Pipeline {

@@ -22,6 +22,7 @@ import (
 	"regrow/internal/pipeline"
 	"regrow/internal/simulator"
 	"regrow/internal/store"
+	"regrow/migrations"
 )
 
 // world is a simulated Octopus Server whose clock stands still until a test
@@ -47,13 +48,16 @@ const serverName = "main"
 
 func newWorld(t *testing.T, o worldOptions) *world {
 	t.Helper()
-	w := &world{t: t, pool: pgtest.New(t, migrate, "jobs")}
+	hash, err := migrations.Hash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, pool: pgtest.New(t, migrate, hash)}
 	w.sim = simulator.New(simulator.Options{Switches: o.switches})
 	t.Cleanup(w.sim.Close)
 	server := httptest.NewServer(w.sim)
 	t.Cleanup(server.Close)
 	w.url = server.URL
-	var err error
 	if w.scene, err = w.sim.HelloWorld(o.scene); err != nil {
 		t.Fatal(err)
 	}

@@ -16,14 +16,19 @@ import (
 	"regrow/internal/localpg/pgtest"
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
+	"regrow/migrations"
 )
 
 func newDatabase(t *testing.T) *pgxpool.Pool {
 	t.Helper()
+	hash, err := migrations.Hash()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return pgtest.New(t, func(ctx context.Context, pool *pgxpool.Pool) error {
 		_, err := store.Migrate(ctx, pool)
 		return err
-	}, "store")
+	}, hash)
 }
 
 // insertRun puts a queued run of a pipeline into a lane, with its stages.
