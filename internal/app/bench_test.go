@@ -58,6 +58,7 @@ func BenchmarkIntake(b *testing.B) {
 }
 
 func post(b *testing.B, url, id, signature string, body []byte) int {
+	b.Helper()
 	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, url+"/webhooks/github", bytes.NewReader(body))
 	if err != nil {
 		b.Error(err)
