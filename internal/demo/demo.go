@@ -165,8 +165,7 @@ func (d *demo) show(ctx context.Context, run client.RunRef) error {
 		return err
 	}
 	screen := terminal.New(d.Out)
-	screen.Server = d.app.URL()
-	screen.Flags = "--server " + d.app.URL()
+	screen.NoHints = true // lookFurther knows better
 	live := screen.Live(before)
 	err = errors.Join(d.api.Watch(ctx, run.ID, 0, live.Event), live.Close())
 	if err != nil {

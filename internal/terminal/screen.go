@@ -32,6 +32,8 @@ type Screen struct {
 	Flags string
 	// Server is the address of the API, for hints; "" leaves those out.
 	Server string
+	// NoHints leaves out how to look further, where nothing will be there.
+	NoHints bool
 
 	w    io.Writer
 	file *os.File // w, when it is a terminal

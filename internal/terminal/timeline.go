@@ -25,7 +25,9 @@ func (s *Screen) Timeline(run client.RunDetail) error {
 	}
 	p.targets(run)
 	p.explanation(run.Run)
-	p.hints(run)
+	if !p.NoHints {
+		p.hints(run)
+	}
 	return p.flush()
 }
 
