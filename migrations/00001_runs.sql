@@ -7,6 +7,9 @@ create table pipelines (
     last_run bigint not null default 0
 );
 
+-- Orders what happens in lanes, whatever the clocks of several processes say.
+create sequence lane_order;
+
 create table deliveries (
     id           uuid primary key,
     source       text not null,
@@ -52,6 +55,11 @@ create table runs (
     stage               text not null check (stage in ('provision', 'create_release', 'override', 'verify', 'cleanup')),
     -- One more than the number of operators' retries.
     round               integer not null default 1 check (round > 0),
+    -- Its place in the lane's queue; a run that supersedes others takes the
+    -- first place of theirs.
+    queue_position      bigint not null default nextval('lane_order'),
+    -- When it took the lane last, among all runs that took it.
+    lane_turn           bigint,
     -- One sentence: what the run waits for, or why it ended as it did.
     reason              text not null default '',
     remedy              text not null default '',
@@ -68,6 +76,8 @@ create table runs (
     -- sees it change while it looks, looks once more.
     wakes               bigint not null default 0,
     next_check_at       timestamptz,
+    -- It waits because something failed: events do not wake it before its time.
+    paused              boolean not null default false,
     deadline_at         timestamptz,
     cancel_requested_at timestamptz,
     cancel_reason       text not null default '',
@@ -82,12 +92,15 @@ create table runs (
     constraint runs_start check (status not in ('running', 'waiting', 'succeeded') or started_at is not null),
     constraint runs_waiting_has_no_job check (status <> 'waiting' or (job_id is null and next_check_at is not null)),
     constraint runs_running_has_job check (status <> 'running' or job_id is not null),
+    constraint runs_turn check (status not in ('running', 'waiting', 'succeeded', 'failed') or lane_turn is not null),
+    constraint runs_paused_only_waiting check (not paused or status = 'waiting'),
     constraint runs_lease_only_running check (lease_until is null or status = 'running')
 );
 
 -- At most one run per lane is active: this index is the lock.
 create unique index runs_one_active_per_lane on runs (lane) where status in ('running', 'waiting');
-create index runs_queued_per_lane on runs (lane, id) where status = 'queued';
+create index runs_queued_per_lane on runs (lane, queue_position) where status = 'queued';
+create index runs_turns_per_lane on runs (lane, lane_turn desc);
 create index runs_active_by_server on runs (server, id) where status in ('running', 'waiting');
 create index runs_by_pipeline on runs (pipeline, id desc);
 create index runs_by_commit on runs (commit_sha text_pattern_ops);
@@ -210,4 +223,5 @@ create index run_events_by_run on run_events (run_id, id);
 
 -- +goose Down
 drop table run_events, targets, attempts, jobs, stages, runs, deliveries, pipelines;
+drop sequence lane_order;
 drop function stages_advance_in_order, runs_follow_transitions;

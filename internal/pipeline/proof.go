@@ -42,6 +42,10 @@ type Target struct {
 	Environments int
 }
 
+// Gone tells whether the target serves nobody any more: Octopus cannot reach
+// it, or somebody has disabled it.
+func (t Target) Gone() bool { return t.Disabled || t.Health == "Unavailable" }
+
 // Deployment is one deployment of the application project and how its task
 // stands now; a finished task can be queued again.
 type Deployment struct {
@@ -61,6 +65,9 @@ const (
 	TaskActive    TaskState = "active"
 	TaskSucceeded TaskState = "succeeded"
 	TaskFailed    TaskState = "failed"
+	// TaskGone: Octopus has forgotten the task (retention); it ended, and it
+	// proves nothing.
+	TaskGone TaskState = "gone"
 )
 
 // ReleaseState is how the run's release stands on one new target.

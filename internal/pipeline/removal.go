@@ -35,13 +35,13 @@ func PlanRemoval(targets []Target, baseline map[string]bool, minimum int) Remova
 			}
 		case target.Environments > 1:
 			r.Left = append(r.Left, LeftTarget{target, "it is in other environments too"})
-		case target.Disabled || target.Health == "Unavailable":
+		case target.Gone():
 			r.Remove = append(r.Remove, target)
 		default:
 			r.Pending = append(r.Pending, target)
 		}
 	}
-	if available < minimum {
+	if available < minimum && len(r.Remove)+len(r.Pending) > 0 {
 		r.Blocked = fmt.Sprintf("%d of the %d new targets that have to stand are available", available, minimum)
 		r.Remove = nil
 	}

@@ -33,6 +33,9 @@ func TestPlanRemoval(t *testing.T) {
 	if plan.Blocked == "" || len(plan.Remove) > 0 {
 		t.Errorf("removes %+v although only one of two new targets stands", plan.Remove)
 	}
+	if plan := pipeline.PlanRemoval([]pipeline.Target{available("Machines-5")}, baseline, 2); plan.Blocked != "" {
+		t.Errorf("nothing is left to remove, and yet: %s", plan.Blocked)
+	}
 }
 
 // TestPlanRemovalProperties holds the plan against invariant 7: nothing outside
@@ -59,8 +62,11 @@ func TestPlanRemovalProperties(t *testing.T) {
 		}
 		minimum := rapid.IntRange(0, 4).Draw(t, "minimum")
 		plan := pipeline.PlanRemoval(targets, baseline, minimum)
-		if standing < minimum && (len(plan.Remove) > 0 || plan.Blocked == "") {
+		if standing < minimum && len(plan.Remove) > 0 {
 			t.Fatalf("removes %v with %d of %d new targets standing", plan.Remove, standing, minimum)
+		}
+		if blocked := plan.Blocked != ""; blocked && standing >= minimum {
+			t.Fatalf("is blocked (%s) with %d of %d new targets standing", plan.Blocked, standing, minimum)
 		}
 		for _, target := range plan.Remove {
 			if !baseline[target.ID] || target.Available || target.Environments > 1 {

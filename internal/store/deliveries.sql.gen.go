@@ -116,7 +116,7 @@ func (q *Queries) InsertDelivery(ctx context.Context, arg InsertDeliveryParams) 
 }
 
 const runsOfDelivery = `-- name: RunsOfDelivery :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where delivery_id = $1 order by pipeline
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where delivery_id = $1 order by pipeline
 `
 
 func (q *Queries) RunsOfDelivery(ctx context.Context, deliveryID uuid.UUID) ([]Run, error) {
@@ -146,6 +146,8 @@ func (q *Queries) RunsOfDelivery(ctx context.Context, deliveryID uuid.UUID) ([]R
 			&i.Status,
 			&i.Stage,
 			&i.Round,
+			&i.QueuePosition,
+			&i.LaneTurn,
 			&i.Reason,
 			&i.Remedy,
 			&i.RetryFrom,
@@ -154,6 +156,7 @@ func (q *Queries) RunsOfDelivery(ctx context.Context, deliveryID uuid.UUID) ([]R
 			&i.LeaseUntil,
 			&i.Wakes,
 			&i.NextCheckAt,
+			&i.Paused,
 			&i.DeadlineAt,
 			&i.CancelRequestedAt,
 			&i.CancelReason,

@@ -32,8 +32,15 @@ var ErrOldSchema = errors.New("the database schema is older than this regrow; ru
 // turns.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) (applied []Migration, err error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('migrate', 0))"); err != nil {
-			return fmt.Errorf("waiting for other migrations: %w", err)
+		// Migrations may take long, and so may waiting for another process's.
+		for _, statement := range []string{
+			"set local lock_timeout = 0",
+			"set local idle_in_transaction_session_timeout = 0",
+			"select pg_advisory_xact_lock(hashtextextended('migrate', 0))",
+		} {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return fmt.Errorf("waiting for other migrations: %w", err)
+			}
 		}
 		applied, err = migrate(ctx, pool)
 		return err

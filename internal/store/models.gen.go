@@ -75,6 +75,8 @@ type Run struct {
 	Status            pipeline.Status
 	Stage             pipeline.Stage
 	Round             int32
+	QueuePosition     int64
+	LaneTurn          *int64
 	Reason            string
 	Remedy            string
 	RetryFrom         *pipeline.Stage
@@ -83,6 +85,7 @@ type Run struct {
 	LeaseUntil        *time.Time
 	Wakes             int64
 	NextCheckAt       *time.Time
+	Paused            bool
 	DeadlineAt        *time.Time
 	CancelRequestedAt *time.Time
 	CancelReason      string

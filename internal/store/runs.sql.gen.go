@@ -14,7 +14,7 @@ import (
 )
 
 const advanceRun = `-- name: AdvanceRun :exec
-update runs set status = 'running', stage = $1, job_id = $2::bigint, lease_until = null, next_check_at = null,
+update runs set status = 'running', stage = $1, job_id = $2::bigint, lease_until = null, next_check_at = null, paused = false,
     deadline_at = null, reason = ''
 where id = $3
 `
@@ -43,7 +43,7 @@ func (q *Queries) BoundIdleness(ctx context.Context, milliseconds string) error 
 }
 
 const continueRun = `-- name: ContinueRun :exec
-update runs set status = 'running', job_id = $1::bigint, lease_until = null, next_check_at = null, reason = $2
+update runs set status = 'running', job_id = $1::bigint, lease_until = null, next_check_at = null, paused = false, reason = $2
 where id = $3
 `
 
@@ -91,9 +91,9 @@ func (q *Queries) CountRunsByStatus(ctx context.Context) ([]CountRunsByStatusRow
 
 const endRun = `-- name: EndRun :one
 update runs set status = $1, reason = $2, remedy = $3, retry_from = $4, job_id = null, lease_until = null,
-    next_check_at = null, deadline_at = null, ended_at = $5::timestamptz
+    next_check_at = null, paused = false, deadline_at = null, ended_at = $5::timestamptz
 where id = $6
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type EndRunParams struct {
@@ -133,6 +133,8 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 		&i.Status,
 		&i.Stage,
 		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
 		&i.Reason,
 		&i.Remedy,
 		&i.RetryFrom,
@@ -141,6 +143,7 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 		&i.LeaseUntil,
 		&i.Wakes,
 		&i.NextCheckAt,
+		&i.Paused,
 		&i.DeadlineAt,
 		&i.CancelRequestedAt,
 		&i.CancelReason,
@@ -152,18 +155,18 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 }
 
 const extendLease = `-- name: ExtendLease :execrows
-update runs set lease_until = $1::timestamptz
+update runs set lease_until = now() + make_interval(secs => $1::float8)
 where id = $2 and job_id = $3::bigint and status = 'running' and lease_until is not null
 `
 
 type ExtendLeaseParams struct {
-	LeaseUntil time.Time
-	ID         uuid.UUID
-	JobID      int64
+	LeaseSeconds float64
+	ID           uuid.UUID
+	JobID        int64
 }
 
 func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (int64, error) {
-	result, err := q.db.Exec(ctx, extendLease, arg.LeaseUntil, arg.ID, arg.JobID)
+	result, err := q.db.Exec(ctx, extendLease, arg.LeaseSeconds, arg.ID, arg.JobID)
 	if err != nil {
 		return 0, err
 	}
@@ -171,7 +174,7 @@ func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (int64
 }
 
 const getRun = `-- name: GetRun :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1
 `
 
 func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
@@ -195,6 +198,8 @@ func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.Status,
 		&i.Stage,
 		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
 		&i.Reason,
 		&i.Remedy,
 		&i.RetryFrom,
@@ -203,6 +208,7 @@ func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.LeaseUntil,
 		&i.Wakes,
 		&i.NextCheckAt,
+		&i.Paused,
 		&i.DeadlineAt,
 		&i.CancelRequestedAt,
 		&i.CancelReason,
@@ -213,11 +219,26 @@ func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 	return i, err
 }
 
+const inheritPlace = `-- name: InheritPlace :exec
+update runs set queue_position = $1 where id = $2
+`
+
+type InheritPlaceParams struct {
+	QueuePosition int64
+	ID            uuid.UUID
+}
+
+// Gives a run the place in the queue of the first of those it supersedes.
+func (q *Queries) InheritPlace(ctx context.Context, arg InheritPlaceParams) error {
+	_, err := q.db.Exec(ctx, inheritPlace, arg.QueuePosition, arg.ID)
+	return err
+}
+
 const insertRun = `-- name: InsertRun :one
 insert into runs (id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url,
     status, stage, reason, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, $16, $17)
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type InsertRunParams struct {
@@ -279,6 +300,8 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 		&i.Status,
 		&i.Stage,
 		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
 		&i.Reason,
 		&i.Remedy,
 		&i.RetryFrom,
@@ -287,6 +310,7 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 		&i.LeaseUntil,
 		&i.Wakes,
 		&i.NextCheckAt,
+		&i.Paused,
 		&i.DeadlineAt,
 		&i.CancelRequestedAt,
 		&i.CancelReason,
@@ -323,8 +347,64 @@ func (q *Queries) LaneIsTaken(ctx context.Context, lane string) (bool, error) {
 	return exists, err
 }
 
+const lastProvisionInLane = `-- name: LastProvisionInLane :one
+select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at from runs join stages on stages.run_id = runs.id and stages.stage = 'provision'
+where runs.lane = $1 and runs.id <> $2 and runs.lane_turn is not null
+  and (stages.result ? 'release_id' or stages.result -> 'previous' ? 'release_id')
+order by runs.lane_turn desc limit 1
+`
+
+type LastProvisionInLaneParams struct {
+	Lane string
+	ID   uuid.UUID
+}
+
+// The run that was the last before this one to come as far as deploying the
+// infrastructure project.
+func (q *Queries) LastProvisionInLane(ctx context.Context, arg LastProvisionInLaneParams) (Run, error) {
+	row := q.db.QueryRow(ctx, lastProvisionInLane, arg.Lane, arg.ID)
+	var i Run
+	err := row.Scan(
+		&i.ID,
+		&i.Pipeline,
+		&i.Number,
+		&i.DeliveryID,
+		&i.Server,
+		&i.Lane,
+		&i.Config,
+		&i.Repository,
+		&i.Ref,
+		&i.CommitSha,
+		&i.Message,
+		&i.Author,
+		&i.Version,
+		&i.CommitUrl,
+		&i.Status,
+		&i.Stage,
+		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
+		&i.Reason,
+		&i.Remedy,
+		&i.RetryFrom,
+		&i.SupersededBy,
+		&i.JobID,
+		&i.LeaseUntil,
+		&i.Wakes,
+		&i.NextCheckAt,
+		&i.Paused,
+		&i.DeadlineAt,
+		&i.CancelRequestedAt,
+		&i.CancelReason,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.EndedAt,
+	)
+	return i, err
+}
+
 const latestRunPerPipeline = `-- name: LatestRunPerPipeline :many
-select distinct on (pipeline) id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs order by pipeline, id desc
+select distinct on (pipeline) id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs order by pipeline, id desc
 `
 
 func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
@@ -354,6 +434,8 @@ func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
 			&i.Status,
 			&i.Stage,
 			&i.Round,
+			&i.QueuePosition,
+			&i.LaneTurn,
 			&i.Reason,
 			&i.Remedy,
 			&i.RetryFrom,
@@ -362,6 +444,7 @@ func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
 			&i.LeaseUntil,
 			&i.Wakes,
 			&i.NextCheckAt,
+			&i.Paused,
 			&i.DeadlineAt,
 			&i.CancelRequestedAt,
 			&i.CancelReason,
@@ -380,7 +463,7 @@ func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
 }
 
 const lockActiveOnServer = `-- name: LockActiveOnServer :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where server = $1 and status in ('running', 'waiting') order by id for update
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where server = $1 and status in ('running', 'waiting') order by id for update
 `
 
 // The runs that an event from the server may concern, in one locking order.
@@ -411,6 +494,8 @@ func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]Run,
 			&i.Status,
 			&i.Stage,
 			&i.Round,
+			&i.QueuePosition,
+			&i.LaneTurn,
 			&i.Reason,
 			&i.Remedy,
 			&i.RetryFrom,
@@ -419,6 +504,7 @@ func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]Run,
 			&i.LeaseUntil,
 			&i.Wakes,
 			&i.NextCheckAt,
+			&i.Paused,
 			&i.DeadlineAt,
 			&i.CancelRequestedAt,
 			&i.CancelReason,
@@ -437,7 +523,7 @@ func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]Run,
 }
 
 const lockDueWaiting = `-- name: LockDueWaiting :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where status = 'waiting' and next_check_at <= $1::timestamptz
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where status = 'waiting' and next_check_at <= $1::timestamptz
 order by next_check_at limit $2 for update skip locked
 `
 
@@ -474,6 +560,8 @@ func (q *Queries) LockDueWaiting(ctx context.Context, arg LockDueWaitingParams) 
 			&i.Status,
 			&i.Stage,
 			&i.Round,
+			&i.QueuePosition,
+			&i.LaneTurn,
 			&i.Reason,
 			&i.Remedy,
 			&i.RetryFrom,
@@ -482,6 +570,7 @@ func (q *Queries) LockDueWaiting(ctx context.Context, arg LockDueWaitingParams) 
 			&i.LeaseUntil,
 			&i.Wakes,
 			&i.NextCheckAt,
+			&i.Paused,
 			&i.DeadlineAt,
 			&i.CancelRequestedAt,
 			&i.CancelReason,
@@ -500,18 +589,13 @@ func (q *Queries) LockDueWaiting(ctx context.Context, arg LockDueWaitingParams) 
 }
 
 const lockExpiredLeases = `-- name: LockExpiredLeases :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where status = 'running' and lease_until < $1::timestamptz
-order by id limit $2 for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where status = 'running' and lease_until < now()
+order by id limit $1 for update skip locked
 `
 
-type LockExpiredLeasesParams struct {
-	Now   time.Time
-	Count int32
-}
-
 // Runs whose executing process has vanished.
-func (q *Queries) LockExpiredLeases(ctx context.Context, arg LockExpiredLeasesParams) ([]Run, error) {
-	rows, err := q.db.Query(ctx, lockExpiredLeases, arg.Now, arg.Count)
+func (q *Queries) LockExpiredLeases(ctx context.Context, count int32) ([]Run, error) {
+	rows, err := q.db.Query(ctx, lockExpiredLeases, count)
 	if err != nil {
 		return nil, err
 	}
@@ -537,6 +621,8 @@ func (q *Queries) LockExpiredLeases(ctx context.Context, arg LockExpiredLeasesPa
 			&i.Status,
 			&i.Stage,
 			&i.Round,
+			&i.QueuePosition,
+			&i.LaneTurn,
 			&i.Reason,
 			&i.Remedy,
 			&i.RetryFrom,
@@ -545,6 +631,7 @@ func (q *Queries) LockExpiredLeases(ctx context.Context, arg LockExpiredLeasesPa
 			&i.LeaseUntil,
 			&i.Wakes,
 			&i.NextCheckAt,
+			&i.Paused,
 			&i.DeadlineAt,
 			&i.CancelRequestedAt,
 			&i.CancelReason,
@@ -573,10 +660,10 @@ func (q *Queries) LockLane(ctx context.Context, lane string) error {
 }
 
 const lockNextInLane = `-- name: LockNextInLane :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where lane = $1 and status = 'queued' order by id limit 1 for update
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where lane = $1 and status = 'queued' order by queue_position limit 1 for update skip locked
 `
 
-// The run that waits longest for the lane.
+// The run that is first in the lane's queue and not being cancelled just now.
 func (q *Queries) LockNextInLane(ctx context.Context, lane string) (Run, error) {
 	row := q.db.QueryRow(ctx, lockNextInLane, lane)
 	var i Run
@@ -598,6 +685,8 @@ func (q *Queries) LockNextInLane(ctx context.Context, lane string) (Run, error) 
 		&i.Status,
 		&i.Stage,
 		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
 		&i.Reason,
 		&i.Remedy,
 		&i.RetryFrom,
@@ -606,6 +695,7 @@ func (q *Queries) LockNextInLane(ctx context.Context, lane string) (Run, error) 
 		&i.LeaseUntil,
 		&i.Wakes,
 		&i.NextCheckAt,
+		&i.Paused,
 		&i.DeadlineAt,
 		&i.CancelRequestedAt,
 		&i.CancelReason,
@@ -632,7 +722,7 @@ func (q *Queries) LockProject(ctx context.Context, arg LockProjectParams) error 
 }
 
 const lockRun = `-- name: LockRun :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 for update
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 for update
 `
 
 func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
@@ -656,6 +746,8 @@ func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.Status,
 		&i.Stage,
 		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
 		&i.Reason,
 		&i.Remedy,
 		&i.RetryFrom,
@@ -664,6 +756,7 @@ func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.LeaseUntil,
 		&i.Wakes,
 		&i.NextCheckAt,
+		&i.Paused,
 		&i.DeadlineAt,
 		&i.CancelRequestedAt,
 		&i.CancelReason,
@@ -674,28 +767,75 @@ func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
 	return i, err
 }
 
-const newerRunStarted = `-- name: NewerRunStarted :one
-select id, pipeline, number from runs
-where lane = $1 and id <> $2 and started_at > $3::timestamptz
-order by started_at desc limit 1
+const lockRunIfFree = `-- name: LockRunIfFree :one
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 for update skip locked
 `
 
-type NewerRunStartedParams struct {
-	Lane      string
-	ID        uuid.UUID
-	StartedAt time.Time
+// Returns no row when somebody else holds the run just now.
+func (q *Queries) LockRunIfFree(ctx context.Context, id uuid.UUID) (Run, error) {
+	row := q.db.QueryRow(ctx, lockRunIfFree, id)
+	var i Run
+	err := row.Scan(
+		&i.ID,
+		&i.Pipeline,
+		&i.Number,
+		&i.DeliveryID,
+		&i.Server,
+		&i.Lane,
+		&i.Config,
+		&i.Repository,
+		&i.Ref,
+		&i.CommitSha,
+		&i.Message,
+		&i.Author,
+		&i.Version,
+		&i.CommitUrl,
+		&i.Status,
+		&i.Stage,
+		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
+		&i.Reason,
+		&i.Remedy,
+		&i.RetryFrom,
+		&i.SupersededBy,
+		&i.JobID,
+		&i.LeaseUntil,
+		&i.Wakes,
+		&i.NextCheckAt,
+		&i.Paused,
+		&i.DeadlineAt,
+		&i.CancelRequestedAt,
+		&i.CancelReason,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.EndedAt,
+	)
+	return i, err
 }
 
-type NewerRunStartedRow struct {
+const newerInLane = `-- name: NewerInLane :one
+select id, pipeline, number from runs
+where lane = $1 and id <> $2 and lane_turn > $3
+order by lane_turn desc limit 1
+`
+
+type NewerInLaneParams struct {
+	Lane     string
+	ID       uuid.UUID
+	LaneTurn *int64
+}
+
+type NewerInLaneRow struct {
 	ID       uuid.UUID
 	Pipeline string
 	Number   int64
 }
 
-// Another run that took this run's lane after it.
-func (q *Queries) NewerRunStarted(ctx context.Context, arg NewerRunStartedParams) (NewerRunStartedRow, error) {
-	row := q.db.QueryRow(ctx, newerRunStarted, arg.Lane, arg.ID, arg.StartedAt)
-	var i NewerRunStartedRow
+// Another run that took the lane after this one.
+func (q *Queries) NewerInLane(ctx context.Context, arg NewerInLaneParams) (NewerInLaneRow, error) {
+	row := q.db.QueryRow(ctx, newerInLane, arg.Lane, arg.ID, arg.LaneTurn)
+	var i NewerInLaneRow
 	err := row.Scan(&i.ID, &i.Pipeline, &i.Number)
 	return i, err
 }
@@ -723,70 +863,27 @@ func (q *Queries) NoteWake(ctx context.Context, id uuid.UUID) error {
 }
 
 const parkRun = `-- name: ParkRun :exec
-update runs set status = 'waiting', job_id = null, lease_until = null, next_check_at = $1::timestamptz, reason = $2
-where id = $3
+update runs set status = 'waiting', job_id = null, lease_until = null, next_check_at = $1::timestamptz,
+    paused = $2, reason = $3
+where id = $4
 `
 
 type ParkRunParams struct {
 	NextCheckAt time.Time
+	Paused      bool
 	Reason      string
 	ID          uuid.UUID
 }
 
 // The run waits for Octopus; no job may act for it until it is woken.
 func (q *Queries) ParkRun(ctx context.Context, arg ParkRunParams) error {
-	_, err := q.db.Exec(ctx, parkRun, arg.NextCheckAt, arg.Reason, arg.ID)
-	return err
-}
-
-const previousInLane = `-- name: PreviousInLane :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where lane = $1 and id <> $2 and started_at is not null
-order by started_at desc limit 1
-`
-
-type PreviousInLaneParams struct {
-	Lane string
-	ID   uuid.UUID
-}
-
-// The run that held the lane last before this one.
-func (q *Queries) PreviousInLane(ctx context.Context, arg PreviousInLaneParams) (Run, error) {
-	row := q.db.QueryRow(ctx, previousInLane, arg.Lane, arg.ID)
-	var i Run
-	err := row.Scan(
-		&i.ID,
-		&i.Pipeline,
-		&i.Number,
-		&i.DeliveryID,
-		&i.Server,
-		&i.Lane,
-		&i.Config,
-		&i.Repository,
-		&i.Ref,
-		&i.CommitSha,
-		&i.Message,
-		&i.Author,
-		&i.Version,
-		&i.CommitUrl,
-		&i.Status,
-		&i.Stage,
-		&i.Round,
-		&i.Reason,
-		&i.Remedy,
-		&i.RetryFrom,
-		&i.SupersededBy,
-		&i.JobID,
-		&i.LeaseUntil,
-		&i.Wakes,
-		&i.NextCheckAt,
-		&i.DeadlineAt,
-		&i.CancelRequestedAt,
-		&i.CancelReason,
-		&i.CreatedAt,
-		&i.StartedAt,
-		&i.EndedAt,
+	_, err := q.db.Exec(ctx, parkRun,
+		arg.NextCheckAt,
+		arg.Paused,
+		arg.Reason,
+		arg.ID,
 	)
-	return i, err
+	return err
 }
 
 const requestCancel = `-- name: RequestCancel :exec
@@ -806,10 +903,10 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) er
 
 const startRun = `-- name: StartRun :one
 update runs set status = 'running', stage = $1, job_id = $2::bigint,
-    started_at = coalesce(started_at, $3::timestamptz), round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, deadline_at = null,
+    started_at = coalesce(started_at, $3::timestamptz), lane_turn = nextval('lane_order'), round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
     cancel_requested_at = null, cancel_reason = ''
 where id = $5
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type StartRunParams struct {
@@ -848,6 +945,8 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) (Run, error)
 		&i.Status,
 		&i.Stage,
 		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
 		&i.Reason,
 		&i.Remedy,
 		&i.RetryFrom,
@@ -856,6 +955,7 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) (Run, error)
 		&i.LeaseUntil,
 		&i.Wakes,
 		&i.NextCheckAt,
+		&i.Paused,
 		&i.DeadlineAt,
 		&i.CancelRequestedAt,
 		&i.CancelReason,
@@ -895,7 +995,7 @@ func (q *Queries) StrandedLanes(ctx context.Context) ([]string, error) {
 const supersedeQueued = `-- name: SupersedeQueued :many
 update runs set status = 'superseded', superseded_by = $1::uuid, reason = $2, ended_at = $3::timestamptz
 where runs.lane = $4 and runs.pipeline = $5 and runs.status = 'queued' and runs.number < $6
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type SupersedeQueuedParams struct {
@@ -942,6 +1042,8 @@ func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams
 			&i.Status,
 			&i.Stage,
 			&i.Round,
+			&i.QueuePosition,
+			&i.LaneTurn,
 			&i.Reason,
 			&i.Remedy,
 			&i.RetryFrom,
@@ -950,6 +1052,7 @@ func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams
 			&i.LeaseUntil,
 			&i.Wakes,
 			&i.NextCheckAt,
+			&i.Paused,
 			&i.DeadlineAt,
 			&i.CancelRequestedAt,
 			&i.CancelReason,
@@ -968,21 +1071,25 @@ func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams
 }
 
 const takeLease = `-- name: TakeLease :one
-update runs set status = 'running', lease_until = $1::timestamptz, deadline_at = coalesce(deadline_at, $2::timestamptz)
-where id = $3 and job_id = $4::bigint
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+update runs set status = 'running', paused = false,
+    lease_until = now() + make_interval(secs => $1::float8),
+    deadline_at = coalesce(deadline_at, $2::timestamptz)
+where id = $3 and job_id = $4::bigint and (lease_until is null or lease_until <= now())
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type TakeLeaseParams struct {
-	LeaseUntil time.Time
-	DeadlineAt time.Time
-	ID         uuid.UUID
-	JobID      int64
+	LeaseSeconds float64
+	DeadlineAt   time.Time
+	ID           uuid.UUID
+	JobID        int64
 }
 
+// Leases run by the database's clock, the one that all processes share. Returns
+// no row while another execution is alive.
 func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (Run, error) {
 	row := q.db.QueryRow(ctx, takeLease,
-		arg.LeaseUntil,
+		arg.LeaseSeconds,
 		arg.DeadlineAt,
 		arg.ID,
 		arg.JobID,
@@ -1006,6 +1113,8 @@ func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (Run, erro
 		&i.Status,
 		&i.Stage,
 		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
 		&i.Reason,
 		&i.Remedy,
 		&i.RetryFrom,
@@ -1014,6 +1123,7 @@ func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (Run, erro
 		&i.LeaseUntil,
 		&i.Wakes,
 		&i.NextCheckAt,
+		&i.Paused,
 		&i.DeadlineAt,
 		&i.CancelRequestedAt,
 		&i.CancelReason,

@@ -69,7 +69,10 @@ func (q *Queries) ListStages(ctx context.Context, runID uuid.UUID) ([]Stage, err
 
 const resetStages = `-- name: ResetStages :exec
 update stages set status = 'pending', reason = '', started_at = null, ended_at = null,
-    result = case when stage = 'provision' then jsonb_build_object('previous', result - 'previous') else '{}' end
+    result = case when stage <> 'provision' then '{}'
+        when result ? 'release_id' then jsonb_build_object('previous', result - 'previous')
+        when result ? 'previous' then jsonb_build_object('previous', result -> 'previous')
+        else '{}' end
 where run_id = $1 and position >= $2
 `
 
@@ -79,7 +82,8 @@ type ResetStagesParams struct {
 }
 
 // Sets the stages from the given position on back to pending. Provision keeps
-// what the round before has made: its targets may still be registering.
+// what the last round has made that came as far as deploying: its targets may
+// still be registering.
 func (q *Queries) ResetStages(ctx context.Context, arg ResetStagesParams) error {
 	_, err := q.db.Exec(ctx, resetStages, arg.RunID, arg.Position)
 	return err

@@ -156,7 +156,7 @@ func force(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, status pipelin
 		}
 	}
 	_, err = tx.Exec(ctx, `update runs set status = $2,
-		started_at = now(), job_id = case when $2 = 'running' then 1 end,
+		started_at = now(), lane_turn = 1, job_id = case when $2 = 'running' then 1 end,
 		next_check_at = case when $2 = 'waiting' then now() end,
 		ended_at = case when $2 in ('succeeded', 'failed', 'cancelled', 'superseded') then now() end
 		where id = $1`, id, string(status))

@@ -28,6 +28,10 @@ returning *;
 -- name: InsertStage :exec
 insert into stages (run_id, stage, position) values ($1, $2, $3);
 
+-- name: InheritPlace :exec
+-- Gives a run the place in the queue of the first of those it supersedes.
+update runs set queue_position = sqlc.arg('queue_position') where id = sqlc.arg('id');
+
 -- name: SupersedeQueued :many
 -- Ends the queued runs of the pipeline that are older than its newest run.
 update runs set status = 'superseded', superseded_by = sqlc.arg('by')::uuid, reason = sqlc.arg('reason'), ended_at = sqlc.arg('now')::timestamptz
@@ -40,46 +44,55 @@ select * from runs where id = $1;
 -- name: LockRun :one
 select * from runs where id = $1 for update;
 
+-- name: LockRunIfFree :one
+-- Returns no row when somebody else holds the run just now.
+select * from runs where id = $1 for update skip locked;
+
 -- name: LockNextInLane :one
--- The run that waits longest for the lane.
-select * from runs where lane = $1 and status = 'queued' order by id limit 1 for update;
+-- The run that is first in the lane's queue and not being cancelled just now.
+select * from runs where lane = $1 and status = 'queued' order by queue_position limit 1 for update skip locked;
 
 -- name: StartRun :one
 -- A queued run takes its lane, or a failed one takes it again.
 update runs set status = 'running', stage = sqlc.arg('stage'), job_id = sqlc.arg('job_id')::bigint,
-    started_at = coalesce(started_at, sqlc.arg('now')::timestamptz), round = sqlc.arg('round'), ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, deadline_at = null,
+    started_at = coalesce(started_at, sqlc.arg('now')::timestamptz), lane_turn = nextval('lane_order'), round = sqlc.arg('round'), ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
     cancel_requested_at = null, cancel_reason = ''
 where id = sqlc.arg('id')
 returning *;
 
 -- name: TakeLease :one
-update runs set status = 'running', lease_until = sqlc.arg('lease_until')::timestamptz, deadline_at = coalesce(deadline_at, sqlc.arg('deadline_at')::timestamptz)
-where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint
+-- Leases run by the database's clock, the one that all processes share. Returns
+-- no row while another execution is alive.
+update runs set status = 'running', paused = false,
+    lease_until = now() + make_interval(secs => sqlc.arg('lease_seconds')::float8),
+    deadline_at = coalesce(deadline_at, sqlc.arg('deadline_at')::timestamptz)
+where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint and (lease_until is null or lease_until <= now())
 returning *;
 
 -- name: ExtendLease :execrows
-update runs set lease_until = sqlc.arg('lease_until')::timestamptz
+update runs set lease_until = now() + make_interval(secs => sqlc.arg('lease_seconds')::float8)
 where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint and status = 'running' and lease_until is not null;
 
 -- name: ContinueRun :exec
 -- Another River job goes on with the run's stage.
-update runs set status = 'running', job_id = sqlc.arg('job_id')::bigint, lease_until = null, next_check_at = null, reason = sqlc.arg('reason')
+update runs set status = 'running', job_id = sqlc.arg('job_id')::bigint, lease_until = null, next_check_at = null, paused = false, reason = sqlc.arg('reason')
 where id = sqlc.arg('id');
 
 -- name: AdvanceRun :exec
 -- A River job begins the run's next stage, which has a deadline of its own.
-update runs set status = 'running', stage = sqlc.arg('stage'), job_id = sqlc.arg('job_id')::bigint, lease_until = null, next_check_at = null,
+update runs set status = 'running', stage = sqlc.arg('stage'), job_id = sqlc.arg('job_id')::bigint, lease_until = null, next_check_at = null, paused = false,
     deadline_at = null, reason = ''
 where id = sqlc.arg('id');
 
 -- name: ParkRun :exec
 -- The run waits for Octopus; no job may act for it until it is woken.
-update runs set status = 'waiting', job_id = null, lease_until = null, next_check_at = sqlc.arg('next_check_at')::timestamptz, reason = sqlc.arg('reason')
+update runs set status = 'waiting', job_id = null, lease_until = null, next_check_at = sqlc.arg('next_check_at')::timestamptz,
+    paused = sqlc.arg('paused'), reason = sqlc.arg('reason')
 where id = sqlc.arg('id');
 
 -- name: EndRun :one
 update runs set status = sqlc.arg('status'), reason = sqlc.arg('reason'), remedy = sqlc.arg('remedy'), retry_from = sqlc.narg('retry_from'), job_id = null, lease_until = null,
-    next_check_at = null, deadline_at = null, ended_at = sqlc.arg('now')::timestamptz
+    next_check_at = null, paused = false, deadline_at = null, ended_at = sqlc.arg('now')::timestamptz
 where id = sqlc.arg('id')
 returning *;
 
@@ -100,7 +113,7 @@ order by next_check_at limit sqlc.arg('count') for update skip locked;
 
 -- name: LockExpiredLeases :many
 -- Runs whose executing process has vanished.
-select * from runs where status = 'running' and lease_until < sqlc.arg('now')::timestamptz
+select * from runs where status = 'running' and lease_until < now()
 order by id limit sqlc.arg('count') for update skip locked;
 
 -- name: UnleasedRunning :many
@@ -112,16 +125,19 @@ select id, job_id, stage from runs where status = 'running' and lease_until is n
 select distinct lane from runs q where status = 'queued'
   and not exists (select from runs a where a.lane = q.lane and a.status in ('running', 'waiting'));
 
--- name: NewerRunStarted :one
--- Another run that took this run's lane after it.
+-- name: NewerInLane :one
+-- Another run that took the lane after this one.
 select id, pipeline, number from runs
-where lane = sqlc.arg('lane') and id <> sqlc.arg('id') and started_at > sqlc.arg('started_at')::timestamptz
-order by started_at desc limit 1;
+where lane = sqlc.arg('lane') and id <> sqlc.arg('id') and lane_turn > sqlc.arg('lane_turn')
+order by lane_turn desc limit 1;
 
--- name: PreviousInLane :one
--- The run that held the lane last before this one.
-select * from runs where lane = sqlc.arg('lane') and id <> sqlc.arg('id') and started_at is not null
-order by started_at desc limit 1;
+-- name: LastProvisionInLane :one
+-- The run that was the last before this one to come as far as deploying the
+-- infrastructure project.
+select runs.* from runs join stages on stages.run_id = runs.id and stages.stage = 'provision'
+where runs.lane = sqlc.arg('lane') and runs.id <> sqlc.arg('id') and runs.lane_turn is not null
+  and (stages.result ? 'release_id' or stages.result -> 'previous' ? 'release_id')
+order by runs.lane_turn desc limit 1;
 
 -- name: CountRunsByStatus :many
 select pipeline, status, count(*) as runs from runs group by pipeline, status;

@@ -15,7 +15,11 @@ update stages set result = $3 where run_id = $1 and stage = $2;
 
 -- name: ResetStages :exec
 -- Sets the stages from the given position on back to pending. Provision keeps
--- what the round before has made: its targets may still be registering.
+-- what the last round has made that came as far as deploying: its targets may
+-- still be registering.
 update stages set status = 'pending', reason = '', started_at = null, ended_at = null,
-    result = case when stage = 'provision' then jsonb_build_object('previous', result - 'previous') else '{}' end
+    result = case when stage <> 'provision' then '{}'
+        when result ? 'release_id' then jsonb_build_object('previous', result - 'previous')
+        when result ? 'previous' then jsonb_build_object('previous', result -> 'previous')
+        else '{}' end
 where run_id = $1 and position >= $2;
