@@ -66,12 +66,12 @@ func (a *App) open(ctx context.Context) error {
 	if err := a.openDatabase(ctx); err != nil {
 		return err
 	}
-	clients, err := a.octopusClients()
+	servers, err := a.octopusServers()
 	if err != nil {
 		return err
 	}
 	a.engine, err = jobs.New(jobs.Config{
-		Pool: a.pool, Octopus: clients, Worker: workerName(), Registry: a.registry,
+		Pool: a.pool, Servers: servers, Worker: workerName(), Registry: a.registry,
 		Logger: a.Logger, Slog: slogOver(a.Logger.With().Str("part", "river").Logger(), riverLogLevel),
 		Workers:  workers(a.Config.Database.MaxConnections),
 		Interval: a.Config.Reconcile.Interval, Lease: a.Config.Reconcile.Lease, NewID: newID,

@@ -15,8 +15,8 @@ import (
 // riverLogLevel hides what River tells of its own working.
 const riverLogLevel = slog.LevelWarn
 
-// octopusClients makes a client for each configured server.
-func (a *App) octopusClients() (map[string]jobs.Octopus, error) {
+// octopusServers makes a client for each configured server.
+func (a *App) octopusServers() (map[string]jobs.Server, error) {
 	requests := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "regrow_octopus_request_duration_seconds",
 		Help:    "Requests to Octopus Servers; status 0 means that none came.",
@@ -24,7 +24,7 @@ func (a *App) octopusClients() (map[string]jobs.Octopus, error) {
 	}, []string{"server", "method", "route", "status"})
 	a.registry.MustRegister(requests)
 
-	clients := make(map[string]jobs.Octopus, len(a.Config.Servers))
+	servers := make(map[string]jobs.Server, len(a.Config.Servers))
 	for _, server := range a.Config.Servers {
 		client, err := octopus.New(octopus.Config{
 			URL: server.URL, APIKey: server.APIKey.Reveal(), Space: server.Space,
@@ -36,7 +36,7 @@ func (a *App) octopusClients() (map[string]jobs.Octopus, error) {
 		if err != nil {
 			return nil, fmt.Errorf("server %q: %w", server.Name, err)
 		}
-		clients[server.Name] = client
+		servers[server.Name] = jobs.Server{Client: client, URL: server.URL, Space: server.Space}
 	}
-	return clients, nil
+	return servers, nil
 }

@@ -40,42 +40,57 @@ func (x *execution) cleanupByDeletion(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	plan := pipeline.PlanRemoval(targets, baseline, x.p.Cleanup.Minimum)
+	if plan.Blocked != "" {
+		return x.blocked(plan)
+	}
 	for _, target := range plan.Remove {
-		if err := x.remove(ctx, target); err != nil {
+		cameBack, err := x.remove(ctx, target)
+		if err != nil {
 			return outcome{}, err
 		}
-	}
-	overdue := x.Now().After(*x.run.DeadlineAt)
-	switch {
-	case plan.Blocked != "" && len(baseline) > len(x.results.cleanup.Removed) && overdue:
-		return outcome{}, &failure{
-			message: fmt.Sprintf("The old targets were not removed within %s: %s.", x.p.Cleanup.Timeout, plan.Blocked),
-			remedy:  "find out why new targets became unavailable, then retry the run; the old targets still stand in Octopus",
+		if cameBack {
+			plan.Pending = append(plan.Pending, target)
 		}
-	case plan.Blocked != "" && len(baseline) > len(x.results.cleanup.Removed):
-		return wait("%s; no old target is removed meanwhile.", strings.TrimSuffix(sentence(plan.Blocked), "."))
-	case len(plan.Pending) > 0 && !overdue:
-		return wait("%s still available: %s.", oldTargets(len(plan.Pending)), names(plan.Pending))
+	}
+	if len(plan.Pending) > 0 && !x.overdue() {
+		return wait("%s not yet unavailable: %s.", oldTargets(len(plan.Pending)), names(plan.Pending))
 	}
 	return x.cleaned(plan)
 }
 
-// remove deletes one old target after a last look at it.
-func (x *execution) remove(ctx context.Context, target pipeline.Target) error {
+// blocked waits until enough of the new generation stands, or gives up.
+func (x *execution) blocked(plan pipeline.Removal) (outcome, error) {
+	if !x.overdue() {
+		return wait("%s; no old target is removed meanwhile.", strings.TrimSuffix(sentence(plan.Blocked), "."))
+	}
+	return outcome{}, &failure{
+		message: fmt.Sprintf("The old targets were not removed within %s: %s.", x.p.Cleanup.Timeout, plan.Blocked),
+		remedy:  "find out why new targets became unavailable, then retry the run; the old targets still stand in Octopus",
+	}
+}
+
+// remove deletes one old target after a last look at it, unless that shows
+// something else than the list did.
+func (x *execution) remove(ctx context.Context, target pipeline.Target) (cameBack bool, err error) {
 	now, err := x.octopus.Target(ctx, target.ID)
 	if octopus.IsNotFound(err) {
-		return x.noteRemoved(ctx, target.ID, target.Name, "It was gone from Octopus already.")
+		return false, x.noteRemoved(ctx, target.ID, target.Name, "It was gone from Octopus already.")
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	if fresh := asTarget(now); fresh.Available || fresh.Environments > 1 {
-		return nil // it came back; the next look decides anew
+	here := slices.Equal(now.EnvironmentIDs, []string{x.results.provision.EnvironmentID})
+	if !here || !asTarget(now).Gone() {
+		return true, nil
 	}
 	if err := x.octopus.DeleteTarget(ctx, target.ID); err != nil {
-		return err
+		return false, err
 	}
-	return x.noteRemoved(ctx, target.ID, target.Name, fmt.Sprintf("It was %s.", strings.ToLower(now.HealthStatus)))
+	note := "It was disabled."
+	if !now.IsDisabled {
+		note = fmt.Sprintf("It was %s.", strings.ToLower(now.HealthStatus))
+	}
+	return false, x.noteRemoved(ctx, target.ID, target.Name, note)
 }
 
 // noteVanished notes the old targets that others have removed, for instance the
@@ -122,7 +137,7 @@ func (x *execution) noteRemoved(ctx context.Context, id, name, note string) erro
 func (x *execution) cleaned(plan pipeline.Removal) (outcome, error) {
 	for _, target := range plan.Pending {
 		plan.Left = append(plan.Left, pipeline.LeftTarget{
-			Target: target, Reason: fmt.Sprintf("it was still available after %s", x.p.Cleanup.Timeout),
+			Target: target, Reason: fmt.Sprintf("it was not unavailable after %s", x.p.Cleanup.Timeout),
 		})
 	}
 	for _, left := range plan.Left {
@@ -160,6 +175,13 @@ func oldTargets(n int) string {
 func (x *execution) cleanupByRunbook(ctx context.Context) (outcome, error) {
 	r := &x.results.cleanup
 	if r.TaskID == "" {
+		blocked, err := x.runbookBlocked(ctx)
+		if err != nil {
+			return outcome{}, err
+		}
+		if blocked.Blocked != "" {
+			return x.blocked(blocked)
+		}
 		if err := x.startRunbook(ctx); err != nil {
 			return outcome{}, err
 		}
@@ -188,6 +210,20 @@ func (x *execution) cleanupByRunbook(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	return done("Runbook %s has run; %s gone.", x.p.Cleanup.Runbook, oldTargets(len(r.Removed)))
+}
+
+// runbookBlocked tells what forbids to remove the old generation now. The
+// runbook chooses what it removes, so all of the baseline counts as to go.
+func (x *execution) runbookBlocked(ctx context.Context) (pipeline.Removal, error) {
+	known, err := x.knownTargets(ctx)
+	if err != nil {
+		return pipeline.Removal{}, err
+	}
+	targets, err := x.targets(ctx)
+	if err != nil {
+		return pipeline.Removal{}, err
+	}
+	return pipeline.PlanRemoval(targets, baselineOf(known), x.p.Cleanup.Minimum), nil
 }
 
 func (x *execution) startRunbook(ctx context.Context) error {

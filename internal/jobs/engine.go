@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,12 +21,18 @@ import (
 	"regrow/internal/pipeline"
 )
 
-// Config is what the engine needs. Pool, Octopus, Logger and Worker have to be
+// Server is an Octopus Server and the space in it.
+type Server struct {
+	Client     Octopus
+	URL, Space string
+}
+
+// Config is what the engine needs. Pool, Servers, Logger and Worker have to be
 // set; zero durations take the defaults.
 type Config struct {
 	Pool *pgxpool.Pool
-	// Octopus holds a client for each configured server, by name.
-	Octopus map[string]Octopus
+	// Servers are the configured Octopus Servers, by name.
+	Servers map[string]Server
 	// Worker names this process in the history of attempts.
 	Worker string
 	Logger zerolog.Logger
@@ -144,15 +151,20 @@ func (e *Engine) Working() error {
 // handBackTime bounds what a cancelled execution takes to write its end.
 const handBackTime = 5 * time.Second
 
-// octopus returns the client of the run's server. A server that was taken out
-// of the configuration while the run was under way is a permanent failure.
+// octopus returns the client of the run's server. One that is not configured is
+// no failure yet: during a rolling restart the next process may know it. One
+// that is another server now is: the run's ids would mean other things there.
 func (e *Engine) octopus(p pipeline.Pipeline) (Octopus, error) {
-	client, ok := e.Octopus[p.Server.Name]
+	server, ok := e.Servers[p.Server.Name]
 	if !ok {
+		return nil, fmt.Errorf("the Octopus server %q of pipeline %q is not configured; add it to the configuration again", p.Server.Name, p.Name)
+	}
+	if server.URL != p.Server.URL || !strings.EqualFold(server.Space, p.Server.Space) {
 		return nil, &failure{
-			message: fmt.Sprintf("the Octopus server %q of pipeline %q is no longer configured", p.Server.Name, p.Name),
-			remedy:  fmt.Sprintf("add server %q to the configuration again and retry the run", p.Server.Name),
+			message: fmt.Sprintf("Server %q is %s, space %s now; the run began on %s, space %s.",
+				p.Server.Name, server.URL, server.Space, p.Server.URL, p.Server.Space),
+			remedy: "start a new run, or configure the server as it was and retry this one",
 		}
 	}
-	return client, nil
+	return server.Client, nil
 }

@@ -53,6 +53,6 @@ func recordAt(ctx context.Context, q *store.Queries, run store.Run, stage pipeli
 		return fmt.Errorf("encoding the data of event %s: %w", kind, err)
 	}
 	return q.InsertEvent(ctx, store.InsertEventParams{
-		RunID: run.ID, At: now, Kind: kind, Stage: stage, Message: message, Data: encoded,
+		RunID: run.ID, At: now, Kind: kind, Stage: stage, Message: storable(message), Data: encoded,
 	})
 }

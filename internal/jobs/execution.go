@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -27,8 +28,10 @@ type execution struct {
 	octopus Octopus
 	log     zerolog.Logger
 	jobID   int64 // River's
-	// failures counts the tries in vain that came before.
+	// failures counts the tries in vain that came before; lost tells that the
+	// last of them ended without a word.
 	failures     int64
+	lost         bool
 	stageStarted time.Time
 	// results hold what each stage has made in Octopus so far.
 	results results
@@ -39,6 +42,8 @@ type execution struct {
 var (
 	// errStale says that another job acts for the run now.
 	errStale = errors.New("another job acts for the run")
+	// errLeased says that another execution of the same job is alive.
+	errLeased = errors.New("another execution of the job is alive")
 	// errCancelRequested says that an operator wants the run to end.
 	errCancelRequested = errors.New("the run is to be cancelled")
 )
@@ -50,21 +55,16 @@ type completeFunc func(context.Context, pgx.Tx) error
 // it ended, in one transaction with the completion of the River job.
 func (e *Engine) execute(ctx context.Context, runID uuid.UUID, jobID int64, complete completeFunc, perform stageFunc) error {
 	x, err := e.begin(ctx, runID, jobID)
-	switch leased, isLeased := errors.AsType[*leasedError](err); {
+	switch {
 	case errors.Is(err, errStale):
 		return nil
-	case isLeased:
-		return river.JobSnooze(max(leased.until.Sub(e.Now()), time.Second))
+	case errors.Is(err, errLeased):
+		return river.JobSnooze(e.Lease)
 	case err != nil:
 		return fmt.Errorf("beginning the execution: %w", err)
 	}
 	return x.finish(ctx, x.leased(ctx, perform), complete)
 }
-
-// leasedError says that another execution of the same job is alive.
-type leasedError struct{ until time.Time }
-
-func (l *leasedError) Error() string { return "the run is leased until " + l.until.String() }
 
 // begin takes the run's lease and opens an attempt.
 func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*execution, error) {
@@ -78,13 +78,12 @@ func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*exec
 		if run.JobID == nil || *run.JobID != jobID {
 			return errStale
 		}
-		now := e.Now()
-		if run.LeaseUntil != nil && run.LeaseUntil.After(now) {
-			return &leasedError{until: *run.LeaseUntil}
-		}
 		x.run, err = q.TakeLease(ctx, store.TakeLeaseParams{
-			ID: run.ID, JobID: jobID, LeaseUntil: now.Add(e.Lease), DeadlineAt: now.Add(stageTime(run)),
+			ID: run.ID, JobID: jobID, LeaseSeconds: e.Lease.Seconds(), DeadlineAt: e.Now().Add(stageTime(run)),
 		})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errLeased
+		}
 		if err != nil {
 			return fmt.Errorf("taking the lease: %w", err)
 		}
@@ -127,10 +126,12 @@ func (x *execution) openAttempt(ctx context.Context, q *store.Queries) error {
 	case err != nil:
 		return fmt.Errorf("reading the last attempt: %w", err)
 	case last.Outcome == "running":
+		x.lost = true
 		if err := x.endAttempt(ctx, q, "lost", "The execution ended without a word; its process is gone."); err != nil {
 			return err
 		}
 	}
+	x.lost = x.lost || last.Outcome == "lost"
 	if last.Outcome == "waiting" {
 		err = q.ReopenAttempt(ctx, store.ReopenAttemptParams{ID: last.ID, RiverJobID: x.jobID, Worker: x.Worker})
 	} else {
@@ -161,36 +162,70 @@ func (x *execution) leased(ctx context.Context, perform stageFunc) ending {
 	return x.judge(ctx, result, err)
 }
 
-func (x *execution) attempt(ctx context.Context, perform stageFunc) (outcome, error) {
-	var err error
+func (x *execution) attempt(ctx context.Context, perform stageFunc) (result outcome, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			x.log.Error().Interface("cause", cause).Bytes("stack", debug.Stack()).Msg("a stage panicked")
+			err = &failure{
+				message: fmt.Sprintf("regrow itself failed in stage %s: %v.", x.run.Stage, cause),
+				remedy:  "report it with the log of this process; a retry may work",
+			}
+		}
+	}()
 	x.octopus, err = x.Engine.octopus(x.p)
-	if x.run.CancelRequestedAt != nil {
+	switch {
+	case x.run.CancelRequestedAt != nil:
 		return outcome{}, errCancelRequested
-	}
-	if err != nil {
+	case err != nil:
 		return outcome{}, err
+	case x.overdue() && x.lost && x.failures >= maxLost:
+		return outcome{}, &failure{
+			message: fmt.Sprintf("Stage %s was not through after %s: its executions were lost %d times.", x.run.Stage, stageTime(x.run), x.failures),
+			remedy:  "find out in the logs why the process ends while it performs this stage, then retry the run",
+		}
 	}
 	return perform(ctx, x)
 }
 
+// maxLost is how often an overdue stage may be lost before it is not even tried
+// again: what kills the process would kill it for ever.
+const maxLost = 5
+
+// keepLease extends the lease until ctx ends. When it could not for as long as
+// the lease lasts, another execution may act for the run: this one has to stop.
 func (x *execution) keepLease(ctx context.Context, lost context.CancelFunc) {
 	ticker := time.NewTicker(x.Lease / 3)
 	defer ticker.Stop()
-	for {
+	for extended := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		extended, err := store.New(x.Pool).ExtendLease(ctx, store.ExtendLeaseParams{
-			ID: x.run.ID, JobID: x.jobID, LeaseUntil: x.Now().Add(x.Lease),
-		})
-		if err == nil && extended == 0 {
-			x.log.Warn().Msg("lost the lease; another execution acts for the run")
+		began := time.Now()
+		owned, err := x.extendLease(ctx)
+		if err == nil && owned {
+			extended = began
+			continue
+		}
+		if err == nil || time.Since(extended) >= x.Lease {
+			x.log.Warn().Err(err).Msg("lost the lease; another execution may act for the run")
 			lost()
 			return
 		}
 	}
+}
+
+func (x *execution) extendLease(ctx context.Context) (owned bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, x.Lease/3)
+	defer cancel()
+	rows, err := store.New(x.Pool).ExtendLease(ctx, store.ExtendLeaseParams{ID: x.run.ID, JobID: x.jobID, LeaseSeconds: x.Lease.Seconds()})
+	return rows > 0, err
+}
+
+// overdue tells whether the stage's time is over.
+func (x *execution) overdue() bool {
+	return x.run.DeadlineAt != nil && x.Now().After(*x.run.DeadlineAt)
 }
 
 // save writes in the middle of a stage what must not be lost before its next

@@ -41,7 +41,6 @@ const finishTime = 10 * time.Second
 // override when the run is about to end.
 func (x *execution) judge(ctx context.Context, result outcome, err error) ending {
 	failed := asFailure(err)
-	overdue := x.run.DeadlineAt != nil && x.Now().After(*x.run.DeadlineAt)
 	switch {
 	case err == nil && result.done:
 		return ending{kind: endDone, message: result.message}
@@ -51,8 +50,8 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 		return x.tidied(ctx, ending{kind: endFail, message: failed.message, remedy: failed.remedy, from: failed.from})
 	case stopped(ctx, err):
 		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
-	case overdue:
-		return x.tidied(ctx, x.overdue(result, err))
+	case x.overdue():
+		return x.tidied(ctx, x.outOfTime(result, err))
 	case err == nil:
 		return ending{kind: endWait, message: result.message}
 	default:
@@ -60,8 +59,8 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 	}
 }
 
-// overdue ends a run whose stage has neither succeeded nor failed in its time.
-func (x *execution) overdue(result outcome, err error) ending {
+// outOfTime ends a run whose stage has neither succeeded nor failed in its time.
+func (x *execution) outOfTime(result outcome, err error) ending {
 	what := result.message
 	if err != nil {
 		what = err.Error()
@@ -73,21 +72,19 @@ func (x *execution) overdue(result outcome, err error) ending {
 	}
 }
 
-// maxTidyTries bounds how often a run's end waits for Octopus to answer.
-const maxTidyTries = 10
-
 // tidied clears the run's own override, if it still stands, before the run
-// ends. While Octopus cannot be reached the end is put off, but not for ever.
+// ends. While Octopus cannot be reached the end is put off: a run that came next
+// could do nothing either.
 func (x *execution) tidied(ctx context.Context, end ending) ending {
 	cleared, err := x.clearOverride(ctx)
 	switch {
 	case err != nil && stopped(ctx, err):
 		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
-	case err != nil && asFailure(err) == nil && x.failures < maxTidyTries:
+	case err != nil && asFailure(err) == nil:
 		message := fmt.Sprintf("%s Clearing the override before the run ends: %s", end.message, sentence(err.Error()))
 		return ending{kind: endRetry, message: message, pause: x.backoff(err, x.failures)}
 	case err != nil:
-		end.message += " The override of this run could not be cleared and may still stand."
+		end.message += " The override of this run could not be cleared and may still stand: " + sentence(err.Error())
 	case cleared:
 		x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error {
 			return record(ctx, q, x.run, x.Now(), eventOverrideCleared, "The run's override was cleared.", nil)
@@ -100,6 +97,7 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 func (x *execution) finish(ctx context.Context, end ending, complete completeFunc) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
+	end.message, end.remedy = storable(end.message), storable(end.remedy)
 	err := pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
 		q := store.New(tx)
 		run, err := x.lockOwn(ctx, q)
@@ -136,14 +134,24 @@ func (x *execution) write(ctx context.Context, tx pgx.Tx, run store.Run, end end
 	case endRetry:
 		return x.writeRetry(ctx, tx, run, end)
 	case endFail:
-		from := end.from
-		if from == "" {
-			from = run.Stage
-		}
+		from := retryFrom(end, run)
 		params := store.EndRunParams{Status: pipeline.Failed, Reason: end.message, Remedy: end.remedy, RetryFrom: &from}
 		return x.writeEnd(ctx, tx, run, params, eventRunFailed)
 	default:
 		return x.writeEnd(ctx, tx, run, store.EndRunParams{Status: pipeline.Cancelled, Reason: end.message}, eventRunCancelled)
+	}
+}
+
+// retryFrom is where a retry makes sense. Failing clears the override that
+// verify relies on, so a retry of that begins with setting it again.
+func retryFrom(end ending, run store.Run) pipeline.Stage {
+	switch {
+	case end.from != "":
+		return end.from
+	case run.Stage == pipeline.VerifyStage:
+		return pipeline.Override
+	default:
+		return run.Stage
 	}
 }
 
@@ -191,7 +199,7 @@ func (x *execution) writeWait(ctx context.Context, tx pgx.Tx, run store.Run, end
 	if run.Wakes != x.run.Wakes {
 		return x.resume(ctx, tx, run, end.message)
 	}
-	return x.park(ctx, tx, run, x.Interval, end.message)
+	return x.park(ctx, tx, run, x.Interval, end.message, false)
 }
 
 func (x *execution) writeRetry(ctx context.Context, tx pgx.Tx, run store.Run, end ending) error {
@@ -202,12 +210,13 @@ func (x *execution) writeRetry(ctx context.Context, tx pgx.Tx, run store.Run, en
 	if err := record(ctx, q, run, x.Now(), eventStageRetrying, end.message, map[string]any{"pause": end.pause.String()}); err != nil {
 		return err
 	}
-	return x.park(ctx, tx, run, end.pause, end.message)
+	return x.park(ctx, tx, run, end.pause, end.message, true)
 }
 
 // park lets the run wait without a job for a while, at the longest until its
-// deadline. A run that is to be cancelled does not wait.
-func (x *execution) park(ctx context.Context, tx pgx.Tx, run store.Run, pause time.Duration, reason string) error {
+// deadline. A run that is to be cancelled does not wait; one that is paused is
+// not woken by events.
+func (x *execution) park(ctx context.Context, tx pgx.Tx, run store.Run, pause time.Duration, reason string, paused bool) error {
 	if pause == 0 || run.CancelRequestedAt != nil && x.run.CancelRequestedAt == nil {
 		return x.resume(ctx, tx, run, reason)
 	}
@@ -216,7 +225,7 @@ func (x *execution) park(ctx context.Context, tx pgx.Tx, run store.Run, pause ti
 	if deadline := run.DeadlineAt; deadline != nil && deadline.After(now) && deadline.Before(next) {
 		next = *deadline
 	}
-	if err := store.New(tx).ParkRun(ctx, store.ParkRunParams{ID: run.ID, NextCheckAt: next, Reason: reason}); err != nil {
+	if err := store.New(tx).ParkRun(ctx, store.ParkRunParams{ID: run.ID, NextCheckAt: next, Paused: paused, Reason: reason}); err != nil {
 		return fmt.Errorf("parking the run: %w", err)
 	}
 	return nil

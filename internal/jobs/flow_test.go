@@ -2,11 +2,13 @@ package jobs
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 	"regrow/internal/simulator"
 )
@@ -72,7 +74,7 @@ func TestOldReleaseDeployedFirstIsPutRight(t *testing.T) {
 	var w *world
 	pass := func() { w.sim.Advance(3 * time.Minute) }
 	w = newWorld(t, worldOptions{config: func(c *Config) {
-		c.Octopus[serverName] = lateOverride{c.Octopus[serverName], pass}
+		wrap(c, func(o Octopus) Octopus { return lateOverride{o, pass} })
 	}})
 	run := w.commit(w.pipeline(), "aaaaaaaaaa")
 	w.untilDone(run.ID, pipeline.Succeeded)
@@ -127,7 +129,7 @@ func TestFirstGeneration(t *testing.T) {
 func TestFailedInfrastructureDeploymentFailsTheRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}}})
-	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Grace = time.Second }), "aaaaaaaaaa")
 	failed := w.untilDone(run.ID, pipeline.Failed)
 	if failed.Stage != pipeline.VerifyStage || *failed.RetryFrom != pipeline.Provision {
 		t.Errorf("failed in %s, to be retried from %s", failed.Stage, *failed.RetryFrom)
@@ -233,24 +235,192 @@ func TestTwoPipelinesShareAnApplicationProject(t *testing.T) {
 	}
 }
 
-func TestCleanupByRunbookAndByPolicy(t *testing.T) {
+func TestCleanupByPolicyLeavesAllToIt(t *testing.T) {
 	t.Parallel()
-	t.Run("policy", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t, worldOptions{})
-		run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Mode = pipeline.CleanupPolicy }), "aaaaaaaaaa")
-		w.untilDone(run.ID, pipeline.Succeeded)
-		if got := w.effects(simulator.MachineDeleted); got != 0 {
-			t.Errorf("regrow has deleted %d targets itself", got)
+	w := newWorld(t, worldOptions{})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Mode = pipeline.CleanupPolicy }), "aaaaaaaaaa")
+	w.untilDone(run.ID, pipeline.Succeeded)
+	if got := w.effects(simulator.MachineDeleted); got != 0 {
+		t.Errorf("regrow has deleted %d targets itself", got)
+	}
+}
+
+func TestOldTargetsThatStayAliveAreLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{KeepOld: true}}})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Timeout = time.Second }), "aaaaaaaaaa")
+	ended := w.untilDone(run.ID, pipeline.Succeeded)
+	if !strings.Contains(ended.Reason, "2 old targets left") || w.effects(simulator.MachineDeleted) != 0 {
+		t.Errorf("ended with %q and %d deletions", ended.Reason, w.effects(simulator.MachineDeleted))
+	}
+}
+
+// flickering shows the old targets as unavailable, until the last look shows
+// one of them otherwise.
+type flickering struct {
+	Octopus
+	old    []string
+	health string
+}
+
+func (f flickering) Targets(ctx context.Context, query octopus.TargetQuery) ([]octopus.Target, error) {
+	targets, err := f.Octopus.Targets(ctx, query)
+	for i, target := range targets {
+		if slices.Contains(f.old, target.ID) {
+			targets[i].HealthStatus = "Unavailable"
 		}
+	}
+	return targets, err
+}
+
+func (f flickering) Target(ctx context.Context, id string) (octopus.Target, error) {
+	target, err := f.Octopus.Target(ctx, id)
+	switch {
+	case id == f.old[0]:
+		target.HealthStatus = f.health
+	case slices.Contains(f.old, id):
+		target.HealthStatus = "Unavailable"
+	}
+	return target, err
+}
+
+// Invariant 7: whatever the list said, the last look decides.
+func TestTargetThatComesBackIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	for _, health := range []string{"Healthy", "Unhealthy", "Unknown"} {
+		t.Run(health, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, worldOptions{config: func(c *Config) {
+				wrap(c, func(o Octopus) Octopus { return flickering{o, []string{"Machines-1", "Machines-2"}, health} })
+			}})
+			run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Timeout = 2 * time.Second }), "aaaaaaaaaa")
+			w.until("the new generation is proven", func() bool {
+				if now := w.run(run.ID); now.Stage != pipeline.CleanupStage && now.Status == pipeline.Waiting {
+					w.sim.Advance(10 * time.Second)
+					w.wake()
+				}
+				return w.run(run.ID).Stage == pipeline.CleanupStage
+			})
+			ended := w.untilEnd(run.ID)
+			if ended.Status != pipeline.Succeeded || !strings.Contains(ended.Reason, "1 old target is removed, 1 old target left") {
+				t.Errorf("the run is %s: %s", ended.Status, ended.Reason)
+			}
+			for _, entry := range w.sim.JournalOf(simulator.MachineDeleted) {
+				if entry.ID == "Machines-1" && entry.Actor == simulator.ActorAPI {
+					t.Error("the target that came back was deleted")
+				}
+			}
+		})
+	}
+}
+
+func TestCleanupByRunbook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.addRunbook("Remove old targets")
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) {
+		p.Cleanup.Mode, p.Cleanup.Runbook = pipeline.CleanupRunbook, "Remove old targets"
+	}), "aaaaaaaaaa")
+	ended := w.untilDone(run.ID, pipeline.Succeeded)
+	if got := w.effects(simulator.RunbookRunCreated); got != 1 || !strings.Contains(ended.Reason, "Remove old targets") {
+		t.Errorf("%d runbook runs, ended with %q", got, ended.Reason)
+	}
+}
+
+// Targets of a cancelled run that boot late are not taken for the next run's.
+func TestLateTargetsOfACancelledRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{
+		scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{BootDelay: time.Minute}},
 	})
-	t.Run("old targets that stay alive are left", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{KeepOld: true}}})
-		run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Timeout = time.Second }), "aaaaaaaaaa")
-		ended := w.untilDone(run.ID, pipeline.Succeeded)
-		if !strings.Contains(ended.Reason, "2 old targets left") || w.effects(simulator.MachineDeleted) != 0 {
-			t.Errorf("ended with %q and %d deletions", ended.Reason, w.effects(simulator.MachineDeleted))
+	p := w.pipeline(func(p *pipeline.Pipeline) { p.Policy, p.Verify.Grace = pipeline.FIFO, 20*time.Second })
+	first := w.commit(p, "aaaaaaaaaa")
+	second := w.commit(p, "bbbbbbbbbb")
+	w.untilWaiting(first.ID, pipeline.VerifyStage, "")
+	w.cancel(first.ID)
+	w.untilWaiting(second.ID, pipeline.Provision, "under way")
+	w.sim.Advance(20 * time.Second) // the deployment ends, its machines boot
+	w.wake()
+	w.untilWaiting(second.ID, pipeline.Provision, "0 of 2 targets")
+	w.untilDone(second.ID, pipeline.Succeeded)
+	w.checkRelease(second.ID)
+	late := 0
+	for _, machine := range w.sim.Machines() {
+		if machine.ProvisionedBy == w.result(first.ID).provision.DeploymentID {
+			late++
 		}
-	})
+	}
+	baseline := idsOf(w.targets(second.ID), generationBaseline)
+	if len(baseline) != 4 {
+		t.Errorf("the second run's baseline is %v, want the two old targets and the two late ones (%d still stand)", baseline, late)
+	}
+}
+
+// A task that Octopus tells of in bytes which Postgres cannot store, and a stage
+// that panics, end a run like any failure.
+func TestOddFailuresEndTheRun(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func() (octopus.Task, error){
+		"a text that cannot be stored": func() (octopus.Task, error) {
+			return octopus.Task{ID: "ServerTasks-2", State: "Failed", ErrorMessage: "exit \x00 1 \xff", IsCompleted: true}, nil
+		},
+		"a panic": func() (octopus.Task, error) { panic("out of luck") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, worldOptions{config: func(c *Config) {
+				wrap(c, func(o Octopus) Octopus { return oddTask{o, fail} })
+			}})
+			run := w.commit(w.pipeline(), "aaaaaaaaaa")
+			failed := w.untilDone(run.ID, pipeline.Failed)
+			if failed.Reason == "" || failed.Remedy == "" {
+				t.Errorf("the reason is %q, the remedy %q", failed.Reason, failed.Remedy)
+			}
+			if left := w.override(w.scene.ProjectID, w.scene.EnvironmentID); left != "" {
+				t.Errorf("the override to %s is left behind", left)
+			}
+		})
+	}
+}
+
+type oddTask struct {
+	Octopus
+	fail func() (octopus.Task, error)
+}
+
+func (o oddTask) Task(context.Context, string) (octopus.Task, error) { return o.fail() }
+
+// A stage that only ever meets errors ends with its time, and with its override
+// cleared, however long Octopus was away meanwhile.
+func TestStageEndsWithItsTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Timeout, p.Verify.Grace = 2*time.Second, time.Second }), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	w.fault(simulator.Fault{Status: http.StatusServiceUnavailable, Times: 14})
+	w.wake()
+	failed := w.untilEnd(run.ID)
+	if failed.Status != pipeline.Failed {
+		t.Fatalf("the run is %s: %s", failed.Status, failed.Reason)
+	}
+	if left := w.override(w.scene.ProjectID, w.scene.EnvironmentID); left != "" {
+		t.Errorf("the override to %s is left behind", left)
+	}
+	if *failed.RetryFrom != pipeline.Override {
+		t.Errorf("to be retried from %s, want override: the failure has cleared it", *failed.RetryFrom)
+	}
+}
+
+// The ids of a run mean other things on another server.
+func TestServerThatIsAnotherOneNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{config: func(c *Config) {
+		server := c.Servers[serverName]
+		server.URL = "https://another.example"
+		c.Servers[serverName] = server
+	}})
+	failed := w.untilDone(w.commit(w.pipeline(), "aaaaaaaaaa").ID, pipeline.Failed)
+	if !strings.Contains(failed.Reason, "https://another.example") || len(w.sim.JournalOf(simulator.ReleaseCreated)) != 1 {
+		t.Errorf("the reason is %q", failed.Reason)
+	}
 }

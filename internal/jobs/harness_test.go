@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -79,7 +80,7 @@ func (w *world) start(change func(*Config)) *Engine {
 		w.t.Fatal(err)
 	}
 	config := Config{
-		Pool: w.pool, Octopus: map[string]Octopus{serverName: client}, Worker: "test",
+		Pool: w.pool, Servers: map[string]Server{serverName: {Client: client, URL: w.url, Space: "Default"}}, Worker: "test",
 		Logger: zerolog.New(testWriter{w.t}), Interval: 200 * time.Millisecond, Lease: 5 * time.Second, Backoff: 10 * time.Millisecond,
 	}
 	if change != nil {
@@ -103,6 +104,13 @@ func (w *world) start(change func(*Config)) *Engine {
 	})
 	w.ended = ended
 	return engine
+}
+
+// wrap puts something between an engine and its Octopus Server.
+func wrap(c *Config, around func(Octopus) Octopus) {
+	server := c.Servers[serverName]
+	server.Client = around(server.Client)
+	c.Servers[serverName] = server
 }
 
 // testWriter shows the engine's log when a test fails.
@@ -212,12 +220,12 @@ func (w *world) untilWaiting(id uuid.UUID, stage pipeline.Stage, text string) {
 	})
 }
 
-// untilDone moves Octopus' clock while the run waits, until it has ended.
+// untilDone moves Octopus' clock while the run waits for it, until it has ended.
 func (w *world) untilDone(id uuid.UUID, status pipeline.Status) store.Run {
 	w.t.Helper()
 	w.until(fmt.Sprintf("run %s is %s", id, status), func() bool {
 		run := w.run(id)
-		if run.Status == pipeline.Waiting {
+		if run.Status == pipeline.Waiting && !run.Paused {
 			w.sim.Advance(10 * time.Second)
 			w.wake()
 		}
@@ -240,6 +248,13 @@ func (w *world) wake() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// untilEnd waits until the run has ended, without moving Octopus' clock.
+func (w *world) untilEnd(id uuid.UUID) store.Run {
+	w.t.Helper()
+	w.until("run "+id.String()+" has ended", func() bool { return w.run(id).Status.Terminal() })
+	return w.run(id)
 }
 
 func (w *world) targets(id uuid.UUID) []store.Target {
@@ -387,4 +402,34 @@ func (w *world) retry(id uuid.UUID, from pipeline.Stage) store.Run {
 		w.t.Fatal(err)
 	}
 	return run
+}
+
+// addRunbook gives the infrastructure project a published runbook that deletes
+// its targets once they are unavailable.
+func (w *world) addRunbook(name string) {
+	w.t.Helper()
+	project := w.scene.InfrastructureProjectID
+	id := w.create("runbooks", fmt.Sprintf(`{"Name":%q,"ProjectId":%q}`, name, project))
+	w.create("runbookSnapshots?publish=true", fmt.Sprintf(`{"RunbookId":%q,"ProjectId":%q}`, id, project))
+	w.sim.SetCleaner(id, simulator.Cleaner{Roles: []string{"hello-world"}})
+}
+
+// create makes a document in Octopus and returns its id.
+func (w *world) create(what, body string) string {
+	w.t.Helper()
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/api/Spaces-1/"+what, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	request.Header.Set("X-Octopus-ApiKey", simulator.DefaultAPIKey)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var made struct{ ID string }
+	if err := json.NewDecoder(answer.Body).Decode(&made); err != nil || made.ID == "" {
+		w.t.Fatalf("creating %s: %s, %v", what, answer.Status, err)
+	}
+	return made.ID
 }

@@ -3,9 +3,11 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -70,7 +72,7 @@ func TestDatabaseRefusesASecondActiveRunInALane(t *testing.T) {
 	first := w.commit(p, "aaaaaaaaaa")
 	second := w.commit(p, "bbbbbbbbbb")
 	w.untilWaiting(first.ID, pipeline.VerifyStage, "")
-	_, err := w.pool.Exec(t.Context(), "update runs set status = 'running', job_id = 1, started_at = now() where id = $1", second.ID)
+	_, err := w.pool.Exec(t.Context(), "update runs set status = 'running', job_id = 1, lane_turn = 1, started_at = now() where id = $1", second.ID)
 	if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.ConstraintName != "runs_one_active_per_lane" {
 		t.Errorf("a second active run: %v, want the index to refuse it", err)
 	}
@@ -127,6 +129,9 @@ func TestCancel(t *testing.T) {
 	}
 	w.cancel(first.ID)
 	ended := w.untilStatus(first.ID, pipeline.Cancelled)
+	if !slices.Contains(w.events(first.ID), eventOverrideCleared) {
+		t.Error("the cancelled run has not cleared its override")
+	}
 	if !strings.Contains(ended.Reason, "enough") {
 		t.Errorf("the reason is lost: %q", ended.Reason)
 	}
@@ -143,7 +148,7 @@ func TestCancel(t *testing.T) {
 func TestRetryIsRefusedWhereItWouldUndoANewerRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}}})
-	p := w.pipeline(func(p *pipeline.Pipeline) { p.Policy = pipeline.FIFO })
+	p := w.pipeline(func(p *pipeline.Pipeline) { p.Policy, p.Verify.Grace = pipeline.FIFO, time.Second })
 	first := w.commit(p, "aaaaaaaaaa")
 	second := w.commit(p, "bbbbbbbbbb")
 	w.untilDone(first.ID, pipeline.Failed)

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,6 +88,13 @@ func (e *Engine) supersedeQueued(ctx context.Context, q *store.Queries, by store
 	if err != nil {
 		return fmt.Errorf("superseding queued runs: %w", err)
 	}
+	if len(older) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(older, func(a, b store.Run) int { return cmp.Compare(a.QueuePosition, b.QueuePosition) })
+	if err := q.InheritPlace(ctx, store.InheritPlaceParams{ID: by.ID, QueuePosition: first.QueuePosition}); err != nil {
+		return fmt.Errorf("taking the place of the superseded runs: %w", err)
+	}
 	for _, run := range older {
 		e.metrics.ended.WithLabelValues(run.Pipeline, string(run.Status)).Inc()
 		if err := record(ctx, q, run, e.Now(), eventRunSuperseded, reason, map[string]any{"by": by.ID}); err != nil {
@@ -126,7 +134,7 @@ func (e *Engine) insertJob(ctx context.Context, tx pgx.Tx, run uuid.UUID, stage 
 	return inserted.Job.ID, nil
 }
 
-// startNext gives a freed lane to the run that waits longest for it.
+// startNext gives a freed lane to the run that is first in its queue.
 func (e *Engine) startNext(ctx context.Context, tx pgx.Tx, lane string) error {
 	q := store.New(tx)
 	if err := q.LockLane(ctx, lane); err != nil {
@@ -163,9 +171,10 @@ func (e *Engine) Wake(ctx context.Context, tx pgx.Tx, server string) (int, error
 }
 
 // wake has a locked active run look at Octopus now if it waits, and again if it
-// is looking already.
+// is looking already. A run that pauses after an error goes on in its own time:
+// a flood of events must not become a flood of tries.
 func (e *Engine) wake(ctx context.Context, tx pgx.Tx, run store.Run) error {
-	if run.Status == pipeline.Waiting {
+	if run.Status == pipeline.Waiting && !run.Paused {
 		return e.resume(ctx, tx, run, run.Reason)
 	}
 	return store.New(tx).NoteWake(ctx, run.ID)

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 	"regrow/internal/simulator"
 	"regrow/internal/store"
@@ -29,11 +33,11 @@ func TestEffectsHappenOnce(t *testing.T) {
 		"truncated answer":             {Truncate: true, Times: 2},
 	}
 	for name, fault := range faults {
-		for _, path := range []string{"/releases$", "/deployments$", "/projects/[^/]+$"} {
-			t.Run(fmt.Sprintf("%s on %s", name, path), func(t *testing.T) {
+		for method, path := range map[string]string{"POST": "/(releases|deployments)$", "PUT": "/projects/[^/]+$", "GET": "/machines$"} {
+			t.Run(fmt.Sprintf("%s of %s", name, method), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, worldOptions{})
-				fault.PathPattern = path
+				fault.Method, fault.PathPattern = method, path
 				w.fault(fault)
 				run := w.commit(w.pipeline(), "aaaaaaaaaa")
 				w.untilDone(run.ID, pipeline.Succeeded)
@@ -46,7 +50,9 @@ func TestEffectsHappenOnce(t *testing.T) {
 
 func (w *world) checkOnce() {
 	w.t.Helper()
-	for effect, want := range map[simulator.Effect]int{simulator.ReleaseCreated: 2, simulator.DeploymentCreated: 1} {
+	for effect, want := range map[simulator.Effect]int{
+		simulator.ReleaseCreated: 2, simulator.DeploymentCreated: 1, simulator.OverrideSet: 1,
+	} {
 		if got := w.effects(effect); got != want {
 			w.t.Errorf("%d effects %s by regrow, want %d", got, effect, want)
 		}
@@ -101,7 +107,7 @@ func (w *world) vanish(run store.Run) *execution {
 	return x
 }
 
-// A second engine, as another replica, goes on with what the first cannot.
+// A River job that is gone is replaced.
 func TestVanishedRiverJobIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
@@ -170,8 +176,7 @@ func TestEndIsWrittenWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-// Events wake a waiting run at once, long before its next look is due; one that
-// comes while the run is looked at makes it look once more.
+// Events wake a waiting run at once, long before its next look is due.
 func TestEventsWakeWaitingRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{config: func(c *Config) { c.Interval = time.Hour }})
@@ -195,4 +200,80 @@ func TestOctopusAwayForAWhile(t *testing.T) {
 	run := w.commit(w.pipeline(), "aaaaaaaaaa")
 	w.untilDone(run.ID, pipeline.Succeeded)
 	w.checkOnce()
+}
+
+// slowTask lets the first look at the infrastructure deployment take its time.
+type slowTask struct {
+	Octopus
+	first    *sync.Once
+	looking  chan struct{}
+	goOn     chan struct{}
+	answered *atomic.Int64
+}
+
+func (s slowTask) Task(ctx context.Context, id string) (octopus.Task, error) {
+	task, err := s.Octopus.Task(ctx, id)
+	s.first.Do(func() { close(s.looking); <-s.goOn })
+	s.answered.Add(1)
+	return task, err
+}
+
+// An event that comes while the run is looked at is not lost: the run is looked
+// at once more, although its next look is an hour away.
+func TestEventDuringALookMakesAnother(t *testing.T) {
+	t.Parallel()
+	slow := slowTask{first: &sync.Once{}, looking: make(chan struct{}), goOn: make(chan struct{}), answered: &atomic.Int64{}}
+	w := newWorld(t, worldOptions{config: func(c *Config) {
+		c.Interval = time.Hour
+		wrap(c, func(o Octopus) Octopus { slow.Octopus = o; return slow })
+	}})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Timeout = 2 * time.Hour }), "aaaaaaaaaa")
+	<-slow.looking
+	w.wake()
+	close(slow.goOn)
+	w.until("the run was looked at twice", func() bool { return slow.answered.Load() >= 2 })
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+}
+
+// Two engines on one database, as replicas are: everything happens once, also
+// when the one that began is stopped.
+func TestTwoEngines(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	first := w.engine
+	w.engine = w.start(func(c *Config) { c.Worker = "second" })
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	stopping, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := first.Stop(stopping); err != nil {
+		t.Fatal(err)
+	}
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkOnce()
+	w.checkRelease(run.ID)
+}
+
+// An execution that cannot reach the database for as long as its lease lasts
+// stops acting: another one may have taken over.
+func TestExecutionStopsWhenItsLeaseIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	x := w.vanish(run)
+	away, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/away?connect_timeout=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer away.Close()
+	x.Engine = &Engine{Config: x.Config, metrics: x.metrics}
+	x.Pool, x.Lease = away, 300*time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	lost := false
+	x.keepLease(ctx, func() { lost = true })
+	if !lost {
+		t.Error("the execution goes on although its lease is over")
+	}
 }

@@ -30,8 +30,15 @@ func override(ctx context.Context, x *execution) (outcome, error) {
 // whether it did.
 func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error) {
 	release := x.results.createRelease
-	if release.ReleaseID == "" || x.run.Stage.Before(pipeline.Override) || x.octopus == nil {
+	if release.ReleaseID == "" || x.run.Stage.Before(pipeline.Override) {
 		return false, nil
+	}
+	if x.octopus == nil {
+		return false, &failure{message: "the server is not configured as it was"}
+	}
+	// One that has lost its run must not clear what its successor relies on.
+	if err := x.save(ctx, func(context.Context, *store.Queries) error { return nil }); err != nil {
+		return false, err
 	}
 	err = x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
 		cleared, err = x.octopus.ClearOverride(ctx, release.ProjectID,
@@ -53,6 +60,7 @@ func (x *execution) withProject(ctx context.Context, projectID string, change fu
 	defer cancel()
 	return pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
 		q := store.New(tx)
+		// Not the pool's usual bound: the transaction is idle while Octopus answers.
 		if err := q.BoundIdleness(ctx, strconv.FormatInt(changeTime.Milliseconds(), 10)); err != nil {
 			return fmt.Errorf("bounding the change of project %s: %w", projectID, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
@@ -23,18 +24,24 @@ func provision(ctx context.Context, x *execution) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
+	r := &x.results.provision
+	r.Marker = x.marker(fmt.Sprintf("provision %d", x.run.Round))
+	// From here on targets may come, whatever becomes of this run; who comes
+	// next has to know.
+	if err := x.save(ctx, x.saveResult); err != nil {
+		return outcome{}, err
+	}
 	deployment, _, err := x.octopus.EnsureDeployment(ctx, octopus.DeploymentSpec{
 		ReleaseID:     release.ID,
 		ProjectID:     x.results.provision.ProjectID,
 		EnvironmentID: x.results.provision.EnvironmentID,
 		TenantID:      x.results.provision.TenantID,
 		Comment:       x.comment("provisions new targets for"),
-		Marker:        x.marker(fmt.Sprintf("provision %d", x.run.Round)),
+		Marker:        r.Marker,
 	})
 	if err != nil {
 		return outcome{}, err
 	}
-	r := &x.results.provision
 	r.DeploymentID, r.DeploymentURL, r.Deployed = deployment.ID, deployment.WebURL, deployment.Created
 	r.TaskID, r.TaskURL = deployment.TaskID, deployment.Task.WebURL
 	return done("Release %s of %s is being deployed to %s.", release.Version, x.p.Infrastructure.Project, x.place())
@@ -53,6 +60,7 @@ func (x *execution) recordBaseline(ctx context.Context) (busy string, err error)
 		return "", err
 	}
 	if len(tasks) > 0 {
+		r.Quiet = time.Time{}
 		return fmt.Sprintf("Another deployment of %s to %s is under way (%s); it has to end first.",
 			x.p.Infrastructure.Project, x.place(), tasks[0].ID), nil
 	}

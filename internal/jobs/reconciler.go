@@ -12,8 +12,12 @@ import (
 	"regrow/internal/store"
 )
 
-// The reconciler looks at most that many runs up in one go.
-const reconcileBatch = 100
+const (
+	// The reconciler looks at most that many runs up in one go.
+	reconcileBatch = 100
+	// reconcileTime bounds one look.
+	reconcileTime = 30 * time.Second
+)
 
 // reconcileUntil looks again and again for what was lost: events that never
 // came, executions whose process is gone, River jobs that vanished, lanes that
@@ -41,6 +45,8 @@ func (e *Engine) reconcilePeriod() time.Duration {
 
 // Reconcile looks once.
 func (e *Engine) Reconcile(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reconcileTime)
+	defer cancel()
 	err := errors.Join(
 		e.wakeDue(ctx),
 		e.recoverLost(ctx),
@@ -61,7 +67,7 @@ func (e *Engine) wakeDue(ctx context.Context) error {
 			return err
 		}
 		for _, run := range due {
-			if err := e.wake(ctx, tx, run); err != nil {
+			if err := e.resume(ctx, tx, run, run.Reason); err != nil {
 				return err
 			}
 		}
@@ -73,7 +79,7 @@ func (e *Engine) wakeDue(ctx context.Context) error {
 func (e *Engine) recoverLost(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
 		q := store.New(tx)
-		lost, err := q.LockExpiredLeases(ctx, store.LockExpiredLeasesParams{Now: e.Now(), Count: reconcileBatch})
+		lost, err := q.LockExpiredLeases(ctx, reconcileBatch)
 		if err != nil {
 			return err
 		}
@@ -134,7 +140,10 @@ func (e *Engine) vanished(job *rivertype.JobRow) bool {
 
 func (e *Engine) replaceJob(ctx context.Context, idle store.UnleasedRunningRow) error {
 	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
-		run, err := store.New(tx).LockRun(ctx, idle.ID)
+		run, err := store.New(tx).LockRunIfFree(ctx, idle.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil // somebody is at it
+		}
 		if err != nil {
 			return err
 		}

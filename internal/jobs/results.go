@@ -26,6 +26,9 @@ type provisionResult struct {
 	ProjectID     string `json:"project_id,omitempty"`
 	EnvironmentID string `json:"environment_id,omitempty"`
 	TenantID      string `json:"tenant_id,omitempty"`
+	// Quiet is when the run first saw no deployment of the project under way
+	// and began to wait for targets of an earlier one.
+	Quiet time.Time `json:"quiet,omitzero"`
 	// Baseline tells that the targets that stood before have been recorded.
 	Baseline       bool   `json:"baseline,omitempty"`
 	ReleaseID      string `json:"release_id,omitempty"`
@@ -37,6 +40,8 @@ type provisionResult struct {
 	TaskURL        string `json:"task_url,omitempty"`
 	// Deployed is when the deployment was created, by Octopus' clock.
 	Deployed time.Time `json:"deployed,omitzero"`
+	// Marker is what the deployment's comment carries.
+	Marker string `json:"marker,omitempty"`
 	// Previous is what an earlier round of the run has made.
 	Previous *provisionResult `json:"previous,omitempty"`
 }

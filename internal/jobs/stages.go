@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -77,6 +78,12 @@ type worker[A stageArgs] struct {
 // stageFunc performs a stage once. It may be performed again at any time, by
 // another process too, and therefore looks before it creates.
 type stageFunc func(context.Context, *execution) (outcome, error)
+
+// NextRetry implements river.Worker. River repeats only executions whose begin
+// or end could not be written; the database is likely to be back soon.
+func (w *worker[A]) NextRetry(*river.Job[A]) time.Time { return time.Now().Add(riverRetry) }
+
+const riverRetry = 3 * time.Second
 
 // Work implements river.Worker.
 func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {

@@ -64,7 +64,7 @@ func (e *Engine) checkRetry(ctx context.Context, tx pgx.Tx, run store.Run, from 
 	if err := q.LockLane(ctx, run.Lane); err != nil {
 		return fmt.Errorf("taking lane %q: %w", run.Lane, err)
 	}
-	newer, err := q.NewerRunStarted(ctx, store.NewerRunStartedParams{Lane: run.Lane, ID: run.ID, StartedAt: *run.StartedAt})
+	newer, err := q.NewerInLane(ctx, store.NewerInLaneParams{Lane: run.Lane, ID: run.ID, LaneTurn: run.LaneTurn})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

@@ -28,7 +28,7 @@ func TestStopHandsBack(t *testing.T) {
 	t.Parallel()
 	called := make(chan struct{})
 	w := newWorld(t, worldOptions{config: func(c *Config) {
-		c.Octopus[serverName] = hanging{c.Octopus[serverName], called}
+		wrap(c, func(o Octopus) Octopus { return hanging{o, called} })
 	}})
 	run := w.commit(w.pipeline(), "aaaaaaaaaa")
 	<-called

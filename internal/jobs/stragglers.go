@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,73 +13,104 @@ import (
 	"regrow/internal/store"
 )
 
-// ended is an earlier provisioning in the lane whose run ended without proving
-// its targets: some of them may still be booting.
-type ended struct {
+// provisioning is the last one in the lane whose run, or whose round of this
+// run, ended without proving its targets: some of them may still be booting.
+type provisioning struct {
+	run      store.Run
 	result   provisionResult
 	baseline map[string]bool
-	expected int
-	at       time.Time
 }
 
 // stragglers tells what to wait for before the baseline is recorded: targets of
 // an earlier provisioning that register later would be taken for this run's.
-// Nobody knows whether they will ever come, so the wait ends after the grace
-// time of the pipeline.
+// Nobody knows whether they will ever come, also when their deployment failed or
+// was cancelled, so the wait ends after the grace time of the pipeline.
 func (x *execution) stragglers(ctx context.Context, standing []pipeline.Target) (busy string, err error) {
-	before, err := x.endedBefore(ctx)
-	if err != nil || before == nil || before.result.TaskID == "" {
+	before, err := x.unprovenBefore(ctx)
+	if err != nil || before == nil {
 		return "", err
 	}
-	task, err := x.octopus.Task(ctx, before.result.TaskID)
-	if octopus.IsNotFound(err) {
-		return "", nil
-	}
-	if err != nil || !task.FinishedSuccessfully {
+	deployment, err := x.deploymentOf(ctx, before.result)
+	if err != nil || deployment == "" {
 		return "", err
 	}
-	registered := 0
+	expected, registered := before.run.Config.Infrastructure.Targets, 0
 	for _, target := range standing {
 		if !before.baseline[target.ID] {
 			registered++
 		}
 	}
-	if registered >= before.expected || x.Now().Sub(before.at) > x.p.Verify.Grace {
+	if registered >= expected || x.settled(before.run) {
 		return "", nil
 	}
-	return fmt.Sprintf("%d of %d targets of the deployment before (%s) have registered; the others may still be on their way.",
-		registered, before.expected, before.result.DeploymentID), nil
+	return fmt.Sprintf("%d of %s of the deployment before (%s) have registered; the others may still be on their way.",
+		registered, count(expected, "target"), deployment), nil
 }
 
-// endedBefore finds the last provisioning in the lane, if its run, or its round
-// of this run, failed or was cancelled.
-func (x *execution) endedBefore(ctx context.Context) (*ended, error) {
+// settled tells whether an earlier provisioning has had its time: more than a
+// whole run would have waited for it, or the grace time since this run first saw
+// that no deployment of the infrastructure project was under way any more.
+func (x *execution) settled(before store.Run) bool {
+	now := x.Now()
+	if ended := before.EndedAt; ended != nil && now.Sub(*ended) > before.Config.Verify.Timeout {
+		return true
+	}
+	r := &x.results.provision
+	if r.Quiet.IsZero() {
+		r.Quiet = now
+	}
+	return now.Sub(r.Quiet) > x.p.Verify.Grace
+}
+
+// unprovenBefore finds the last provisioning in the lane, unless its run
+// succeeded.
+func (x *execution) unprovenBefore(ctx context.Context) (*provisioning, error) {
 	q := store.New(x.Pool)
 	if previous := x.results.provision.Previous; previous != nil {
-		return x.endedRound(ctx, q, x.run, *previous, *x.run.StartedAt)
+		return x.asProvisioning(ctx, q, x.run, *previous)
 	}
-	run, err := q.PreviousInLane(ctx, store.PreviousInLaneParams{Lane: x.run.Lane, ID: x.run.ID})
+	run, err := q.LastProvisionInLane(ctx, store.LastProvisionInLaneParams{Lane: x.run.Lane, ID: x.run.ID})
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && run.Status == pipeline.Succeeded {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking for the run before: %w", err)
+		return nil, fmt.Errorf("looking for the provisioning before: %w", err)
 	}
 	r, err := loadResults(ctx, q, run.ID)
 	if err != nil {
 		return nil, err
 	}
-	return x.endedRound(ctx, q, run, r.provision, *run.EndedAt)
+	if r.provision.ReleaseID == "" && r.provision.Previous != nil {
+		r.provision = *r.provision.Previous
+	}
+	return x.asProvisioning(ctx, q, run, r.provision)
 }
 
-func (x *execution) endedRound(ctx context.Context, q *store.Queries, run store.Run, r provisionResult, at time.Time) (*ended, error) {
-	targets, err := q.ListTargets(ctx, run.ID)
+func (x *execution) asProvisioning(ctx context.Context, q *store.Queries, run store.Run, r provisionResult) (*provisioning, error) {
+	known, err := knownTargets(ctx, q, run.ID)
 	if err != nil {
-		return nil, fmt.Errorf("reading the targets of the run before: %w", err)
+		return nil, err
 	}
-	known := make(map[string]store.Target, len(targets))
-	for _, target := range targets {
-		known[target.TargetID] = target
+	return &provisioning{run: run, result: r, baseline: baselineOf(known)}, nil
+}
+
+// deploymentOf finds the deployment of a provisioning, also when its answer was
+// lost; "" means that there was none.
+func (x *execution) deploymentOf(ctx context.Context, r provisionResult) (string, error) {
+	if r.DeploymentID != "" {
+		return r.DeploymentID, nil
 	}
-	return &ended{result: r, baseline: baselineOf(known), expected: run.Config.Infrastructure.Targets, at: at}, nil
+	deployments, err := x.octopus.ReleaseDeployments(ctx, r.ReleaseID)
+	if octopus.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, deployment := range deployments {
+		if strings.Contains(deployment.Comments, r.Marker) {
+			return deployment.ID, nil
+		}
+	}
+	return "", nil
 }

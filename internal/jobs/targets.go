@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
@@ -34,7 +36,7 @@ func (x *execution) targets(ctx context.Context) ([]pipeline.Target, error) {
 
 func asTarget(t octopus.Target) pipeline.Target {
 	return pipeline.Target{
-		ID: t.ID, Name: t.Name, Health: t.HealthStatus, Disabled: t.IsDisabled,
+		ID: t.ID, Name: storable(t.Name), Health: t.HealthStatus, Disabled: t.IsDisabled,
 		Available: t.Available(), Environments: len(t.EnvironmentIDs),
 	}
 }
@@ -52,7 +54,11 @@ func (x *execution) saveTarget(ctx context.Context, q *store.Queries, t pipeline
 
 // knownTargets reads what earlier looks have saved, by target id.
 func (x *execution) knownTargets(ctx context.Context) (map[string]store.Target, error) {
-	rows, err := store.New(x.Pool).ListTargets(ctx, x.run.ID)
+	return knownTargets(ctx, store.New(x.Pool), x.run.ID)
+}
+
+func knownTargets(ctx context.Context, q *store.Queries, run uuid.UUID) (map[string]store.Target, error) {
+	rows, err := q.ListTargets(ctx, run)
 	if err != nil {
 		return nil, fmt.Errorf("reading the run's targets: %w", err)
 	}

@@ -6,6 +6,11 @@ import (
 	"unicode"
 )
 
+// storable takes out of a foreign text what Postgres cannot store.
+func storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+}
+
 // sentence makes an error's text one for people to read on its own.
 func sentence(text string) string {
 	runes := []rune(strings.TrimSpace(text))

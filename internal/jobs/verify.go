@@ -243,6 +243,8 @@ func asDeployments(found []octopus.Deployment) []pipeline.Deployment {
 
 func taskState(t octopus.Task) pipeline.TaskState {
 	switch {
+	case t.State == "":
+		return pipeline.TaskGone
 	case !t.IsCompleted:
 		return pipeline.TaskActive
 	case t.FinishedSuccessfully:
