@@ -8,8 +8,9 @@ import (
 )
 
 // checkLanes refuses two pipelines that would take each other's targets for
-// their own: the same place and a target tag in common, but different lanes, so
-// that their runs would go on at the same time.
+// their own, or each other's override: the same place, and a target tag or the
+// application project in common, but different lanes, so that their runs would
+// go on at the same time.
 func (r *reader) checkLanes(pipelines []pipeline.Pipeline) {
 	for j, later := range pipelines {
 		for i, earlier := range pipelines[:j] {
@@ -19,6 +20,7 @@ func (r *reader) checkLanes(pipelines []pipeline.Pipeline) {
 			if placeOf(earlier) != placeOf(later) || earlier.Lane() == later.Lane() {
 				continue
 			}
+			r.checkOverride(i, j, earlier, later)
 			rolesPath := index("pipelines", j) + ".infrastructure.roles"
 			shared := r.sharedRoles(rolesPath, earlier.Infrastructure.Roles, later.Infrastructure.Roles)
 			if len(shared) == 0 {
@@ -29,6 +31,18 @@ func (r *reader) checkLanes(pipelines []pipeline.Pipeline) {
 				r.nameOf(i), r.nameOf(j), strings.Join(shared, ", "))
 		}
 	}
+}
+
+// checkOverride refuses two pipelines in different lanes that would set the same
+// override: Octopus has one for each project, environment and tenant.
+func (r *reader) checkOverride(i, j int, earlier, later pipeline.Pipeline) {
+	if later.Application.Project == "" || fold(earlier.Application.Project) != fold(later.Application.Project) {
+		return
+	}
+	path := index("pipelines", j) + ".application.project"
+	r.failAt(path, "pipelines %s and %s both deploy project %s in the same server, space, environment and tenant, but have different infrastructure projects: "+
+		"Octopus has one auto-deploy override there, which each would take from the other; give both the same infrastructure.project or each its own application project",
+		r.nameOf(i), r.nameOf(j), r.shown(path))
 }
 
 func (r *reader) nameOf(i int) string { return r.shown(index("pipelines", i) + ".name") }

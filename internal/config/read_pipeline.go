@@ -186,7 +186,7 @@ func readCleanup(o *object, targets int) pipeline.Cleanup {
 	c := pipeline.Cleanup{
 		Mode:    optional(o, "mode", choice(pipeline.CleanupDelete, pipeline.CleanupRunbook, pipeline.CleanupPolicy), pipeline.CleanupDelete),
 		Minimum: o.integer("minimum", targets, 1, maxTargets),
-		Timeout: optional(o, "timeout", duration(0, 24*time.Hour), defaultCleanupTimeout),
+		Timeout: optional(o, "timeout", duration(time.Second, 24*time.Hour), defaultCleanupTimeout),
 		Runbook: optional(o, "runbook", octopusName("runbook", "Runbooks"), ""),
 	}
 	if targets > 0 && c.Minimum > targets {
