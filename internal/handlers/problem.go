@@ -143,7 +143,7 @@ func asProblem(err error) *problem {
 		return problemf(tooLarge, "the body has more than the %d bytes that are allowed", tooBig.Limit)
 	}
 	if wrong, ok := errors.AsType[*api.InvalidParamFormatError](err); ok {
-		return problemf(badRequest, "the parameter %q has a form that it cannot have", wrong.ParamName).atParameter(wrong.ParamName).because(wrong.Err)
+		return problemf(badRequest, "the parameter %q does not have the form that openapi.yaml gives it, or is there twice: %v", wrong.ParamName, wrong.Err).atParameter(wrong.ParamName).because(wrong.Err)
 	}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

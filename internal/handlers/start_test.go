@@ -122,6 +122,10 @@ func TestStartByHandObeysThePipeline(t *testing.T) {
 		"misspelt member":        {full(`"pipeline":"shop","brunch":"main"`), badRequest, "#"},
 		"a number":               {full(`"pipeline":7,"branch":"main"`), badRequest, "#/pipeline"},
 		"U+0000":                 {full(`"pipeline":"shop","branch":"main","message":"a\u0000"`), badRequest, ""},
+		"ill-formed version":     {full(`"pipeline":"build","branch":"main","version":"a b/../"`), unprocessable, "#/version"},
+		"a member twice":         {full(`"pipeline":"shop","branch":"main","branch":"other"`), badRequest, ""},
+		"something behind it":    {newRun("shop", "main", sha('a')) + "{}", badRequest, ""},
+		"no UTF-8":               {full("\"pipeline\":\"shop\",\"branch\":\"main\",\"message\":\"\xff\""), badRequest, ""},
 		"no JSON":                {`pipeline=shop`, badRequest, "#"},
 		"no body":                {"", badRequest, "#"},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 
 	"regrow"
 	"regrow/internal/handlers/api"
+	"regrow/internal/webhook"
 )
 
 // describedRoutes returns the operations of openapi.yaml by method and path.
@@ -67,7 +69,7 @@ func (h *handler) asDescribed(r *http.Request) error {
 	for i, name := range at.URLParams.Keys {
 		params[name] = at.URLParams.Values[i]
 	}
-	return describeMistakes(openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+	err = describeMistakes(openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, QueryParams: query, Route: route,
 		Options: &openapi3filter.Options{
 			MultiError:          true,
@@ -75,6 +77,27 @@ func (h *handler) asDescribed(r *http.Request) error {
 			AuthenticationFunc:  openapi3filter.NoopAuthenticationFunc, // allow has done it
 		},
 	}))
+	if err != nil {
+		return err
+	}
+	return wellFormed(r)
+}
+
+// wellFormed refuses a body that is not one JSON object, read as strictly as a
+// webhook: of a member that stands twice, nobody knows which one was meant.
+func wellFormed(r *http.Request) error {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	setBody(r, body)
+	if len(body) == 0 {
+		return nil
+	}
+	return webhookProblem(webhook.CheckJSON(body))
 }
 
 // knownParameters refuses parameters that the operation does not have: a filter

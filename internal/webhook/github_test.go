@@ -211,3 +211,17 @@ func TestSignGitHubMatchesItsDocumentation(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// A sender that is set up wrongly may put the secret where an id or an event
+// belongs; it must not get into the database that way.
+func TestGitHubSecretInHeaders(t *testing.T) {
+	t.Parallel()
+	request := gitHubRequest(gitHubSecret, []byte("{}"))
+	delivery, err := gitHubReceiver(t).Receive(request)
+	if err != nil || strings.Contains(delivery.Event+delivery.Ignored, gitHubSecret) {
+		t.Errorf("a secret for an event: %+v, %v", delivery, err)
+	}
+	request = gitHubRequest("ping", []byte("{}"))
+	request.Header.Set("X-GitHub-Delivery", "id-"+gitHubSecret)
+	mustRefuse(t, gitHubReceiver(t), request, refusal{reason: webhook.MissingID, text: "holds the source's secret"})
+}

@@ -52,6 +52,14 @@ func readDocument(text []byte, scrub scrubber, hidden string) (*document, error)
 	return &document{root: root, stored: r.clean.Bytes()}, nil
 }
 
+// CheckJSON returns an *Error unless the text is one JSON object in UTF-8, in
+// which no member stands twice and which is not nested too deeply. The REST API
+// reads its bodies as strictly as webhooks are read.
+func CheckJSON(text []byte) error {
+	_, err := readDocument(text, newScrubber(nil), "")
+	return err
+}
+
 // checkSyntax returns an error unless the text is one JSON value in UTF-8.
 func checkSyntax(text []byte) error {
 	if len(bytes.TrimSpace(text)) == 0 {

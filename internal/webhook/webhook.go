@@ -128,5 +128,10 @@ func (r *Receiver) Receive(request Request) (Delivery, error) {
 		return Delivery{}, err
 	}
 	delivery.Body = doc.stored
+	// What comes from headers has not gone through the document's scrubbing.
+	if r.scrub.text(delivery.ID) != delivery.ID {
+		return Delivery{}, newError(MissingID, "", "the delivery's id holds the source's secret; send an id of its own, and change the secret: others may have seen it")
+	}
+	delivery.Event, delivery.Ignored = r.scrub.text(delivery.Event), r.scrub.text(delivery.Ignored)
 	return delivery, nil
 }
