@@ -27,6 +27,10 @@ type Migration struct {
 // regrow needs.
 var ErrOldSchema = errors.New("the database schema is older than this regrow; run \"regrow migrate up\" or start with --migrate")
 
+// ErrNewSchema says that the database has migrations which this version of
+// regrow does not know.
+var ErrNewSchema = errors.New("the database schema is newer than this regrow; use the version that made it, or a later one")
+
 // Migrate brings the schema up to date, River's tables first, and returns the
 // migrations that it applied. Several processes may call it at once: they take
 // turns.
@@ -68,7 +72,8 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 	return applied, nil
 }
 
-// Migrations lists every migration with whether the database has it.
+// Migrations lists every migration with whether the database has it. It changes
+// nothing.
 func Migrations(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 	list, err := riverMigrations(ctx, pool)
 	if err != nil {
@@ -79,14 +84,43 @@ func Migrations(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 		return nil, err
 	}
 	defer done()
-	states, err := provider.Status(ctx)
+	applied, err := appliedVersions(ctx, pool)
 	if err != nil {
-		return nil, fmt.Errorf("reading the state of regrow's migrations: %w", err)
+		return nil, err
 	}
-	for _, state := range states {
-		list = append(list, Migration{Name: state.Source.Path, Applied: state.State == goose.StateApplied})
+	for _, source := range provider.ListSources() {
+		list = append(list, Migration{Name: source.Path, Applied: applied[source.Version]})
+		delete(applied, source.Version)
+	}
+	for version := range applied {
+		return list, fmt.Errorf("%w (it has migration %d)", ErrNewSchema, version)
 	}
 	return list, nil
+}
+
+// appliedVersions reads goose's own table. Goose itself would create the table
+// for that, and a look should not.
+func appliedVersions(ctx context.Context, pool *pgxpool.Pool) (map[int64]bool, error) {
+	var table *string
+	if err := pool.QueryRow(ctx, "select to_regclass('goose_db_version')::text").Scan(&table); err != nil {
+		return nil, fmt.Errorf("looking for the table of migrations: %w", err)
+	}
+	applied := make(map[int64]bool)
+	if table == nil {
+		return applied, nil
+	}
+	rows, err := pool.Query(ctx, "select version_id from goose_db_version group by version_id having bool_or(is_applied) and version_id > 0")
+	if err != nil {
+		return nil, fmt.Errorf("reading the table of migrations: %w", err)
+	}
+	versions, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("reading the table of migrations: %w", err)
+	}
+	for _, version := range versions {
+		applied[version] = true
+	}
+	return applied, nil
 }
 
 // CheckSchema returns an error wrapping ErrOldSchema that names the missing

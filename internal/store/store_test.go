@@ -176,6 +176,10 @@ func TestMigrate(t *testing.T) {
 	if !errors.Is(err, store.ErrOldSchema) || !strings.Contains(err.Error(), "regrow migrate up") || !strings.Contains(err.Error(), "00001_runs.sql") {
 		t.Errorf("an empty database: %v", err)
 	}
+	var tables int
+	if err := pool.QueryRow(t.Context(), "select count(*) from pg_tables where schemaname = 'public'").Scan(&tables); err != nil || tables != 0 {
+		t.Errorf("looking at the schema has made %d tables (%v)", tables, err)
+	}
 	// Replicas that start together migrate together.
 	var all sync.WaitGroup
 	applied := make([]int, 3)
@@ -192,6 +196,12 @@ func TestMigrate(t *testing.T) {
 	list, err := store.Migrations(t.Context(), pool)
 	if err != nil || store.CheckSchema(t.Context(), pool) != nil {
 		t.Errorf("after the migration: %v, %v", err, store.CheckSchema(t.Context(), pool))
+	}
+	if _, err := pool.Exec(t.Context(), "insert into goose_db_version (version_id, is_applied) values (99999, true)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CheckSchema(t.Context(), pool); !errors.Is(err, store.ErrNewSchema) || !strings.Contains(err.Error(), "99999") {
+		t.Errorf("a database of a later version: %v", err)
 	}
 	if sum := applied[0] + applied[1] + applied[2]; sum != len(list) {
 		t.Errorf("%v migrations were applied, there are %d", applied, len(list))
