@@ -261,7 +261,11 @@ func (x *execution) endRun(ctx context.Context, tx pgx.Tx, run store.Run, params
 	if ended.Remedy != "" {
 		data["remedy"] = ended.Remedy
 	}
-	if err := record(ctx, q, ended, x.Now(), kind, ended.Reason, data); err != nil {
+	message := fmt.Sprintf("Run #%d of pipeline %s ended as %s in %s.", ended.Number, ended.Pipeline, ended.Status, ended.Stage)
+	if ended.Status == pipeline.Cancelled {
+		message = ended.Reason
+	}
+	if err := record(ctx, q, ended, x.Now(), kind, message, data); err != nil {
 		return err
 	}
 	return x.startNext(ctx, tx, run.Lane)

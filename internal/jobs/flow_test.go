@@ -202,8 +202,11 @@ func TestVersionThatIsNotOursIsNeverReused(t *testing.T) {
 	}
 	run := w.commit(w.pipeline(), "aaaaaaaaaa")
 	failed := w.untilDone(run.ID, pipeline.Failed)
-	if failed.Stage != pipeline.CreateRelease || !strings.Contains(failed.Reason, "1.0.1") || !strings.Contains(failed.Reason, "Hello World") {
+	if failed.Stage != pipeline.Provision || !strings.Contains(failed.Reason, "1.0.1") || !strings.Contains(failed.Reason, "Hello World") {
 		t.Errorf("failed in %s: %s", failed.Stage, failed.Reason)
+	}
+	if w.effects(simulator.DeploymentCreated) != 0 {
+		t.Error("the infrastructure was replaced although the release could not be made")
 	}
 }
 

@@ -23,6 +23,7 @@ type Octopus interface {
 	Target(ctx context.Context, id string) (octopus.Target, error)
 	DeleteTarget(ctx context.Context, id string) error
 
+	CheckRelease(ctx context.Context, spec octopus.ReleaseSpec) error
 	EnsureRelease(ctx context.Context, spec octopus.ReleaseSpec) (octopus.Release, bool, error)
 	EnsureDeployment(ctx context.Context, spec octopus.DeploymentSpec) (octopus.Deployment, bool, error)
 	ReleaseDeployments(ctx context.Context, releaseID string) ([]octopus.Deployment, error)

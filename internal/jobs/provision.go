@@ -11,10 +11,13 @@ import (
 	"regrow/internal/store"
 )
 
-// provision records the targets that stand, then creates the infrastructure
-// release and deploys it. It does not wait for the machines to boot.
+// provision finds out whether the run's releases can be made, records the
+// targets that stand, then creates the infrastructure release and deploys it. It does not wait for the machines to boot.
 func provision(ctx context.Context, x *execution) (outcome, error) {
 	if !x.results.provision.Baseline {
+		if err := x.checkApplication(ctx); err != nil {
+			return outcome{}, err
+		}
 		busy, err := x.recordBaseline(ctx)
 		if busy != "" || err != nil {
 			return outcome{message: busy}, err

@@ -9,21 +9,17 @@ import (
 
 // createRelease creates the application's release, without deploying it.
 func createRelease(ctx context.Context, x *execution) (outcome, error) {
-	application := x.p.Application
-	project, err := x.octopus.Project(ctx, application.Project)
+	wanted, err := x.applicationWanted(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	release, err := x.ensureRelease(ctx, releaseWanted{
-		project: application.Project, projectID: project.ID,
-		channel: application.Channel, version: application.Version, packages: application.Packages,
-	})
+	release, err := x.ensureRelease(ctx, wanted)
 	if err != nil {
 		return outcome{}, err
 	}
 	r := &x.results.createRelease
-	r.ProjectID, r.ReleaseID, r.ReleaseVersion, r.ReleaseURL = project.ID, release.ID, release.Version, release.WebURL
-	return done("Release %s of %s stands.", release.Version, application.Project)
+	r.ProjectID, r.ReleaseID, r.ReleaseVersion, r.ReleaseURL = wanted.projectID, release.ID, release.Version, release.WebURL
+	return done("Release %s of %s stands.", release.Version, wanted.project)
 }
 
 // releaseWanted is what a pipeline says of a release.
@@ -36,26 +32,55 @@ type releaseWanted struct {
 // ensureRelease makes sure that this run's release stands: it finds the one
 // that an earlier try made by the run's marker in the release notes.
 func (x *execution) ensureRelease(ctx context.Context, w releaseWanted) (octopus.Release, error) {
-	version, err := w.version.Render(x.facts())
+	spec, err := x.releaseSpec(w)
 	if err != nil {
-		return octopus.Release{}, &failure{
-			message: sentence("the version of the release of " + w.project + ": " + err.Error()),
-			remedy:  "correct the version template of the pipeline and start a new run",
-		}
+		return octopus.Release{}, err
 	}
 	channel, err := x.octopus.Channel(ctx, w.projectID, w.channel)
 	if err != nil {
 		return octopus.Release{}, err
 	}
-	packages, err := x.packageVersions(w)
-	if err != nil {
-		return octopus.Release{}, err
-	}
-	release, _, err := x.octopus.EnsureRelease(ctx, octopus.ReleaseSpec{
-		ProjectID: w.projectID, ProjectName: w.project, ChannelID: channel.ID, Version: version,
-		Notes: x.releaseNotes(), Marker: x.marker(""), Packages: packages,
-	})
+	spec.ChannelID = channel.ID
+	release, _, err := x.octopus.EnsureRelease(ctx, spec)
 	return release, err
+}
+
+func (x *execution) releaseSpec(w releaseWanted) (octopus.ReleaseSpec, error) {
+	version, err := w.version.Render(x.facts())
+	if err != nil {
+		return octopus.ReleaseSpec{}, &failure{
+			message: sentence("the version of the release of " + w.project + ": " + err.Error()),
+			remedy:  "correct the version that the commit brings, or the version template of the pipeline, and start a new run",
+		}
+	}
+	packages, err := x.packageVersions(w)
+	return octopus.ReleaseSpec{
+		ProjectID: w.projectID, ProjectName: w.project, Version: version,
+		Notes: x.releaseNotes(), Marker: x.marker(""), Packages: packages,
+	}, err
+}
+
+// checkApplication finds out before anything is replaced whether the
+// application's release can be made later.
+func (x *execution) checkApplication(ctx context.Context) error {
+	wanted, err := x.applicationWanted(ctx)
+	if err != nil {
+		return err
+	}
+	spec, err := x.releaseSpec(wanted)
+	if err != nil {
+		return err
+	}
+	return x.octopus.CheckRelease(ctx, spec)
+}
+
+func (x *execution) applicationWanted(ctx context.Context) (releaseWanted, error) {
+	application := x.p.Application
+	project, err := x.octopus.Project(ctx, application.Project)
+	return releaseWanted{
+		project: application.Project, projectID: project.ID,
+		channel: application.Channel, version: application.Version, packages: application.Packages,
+	}, err
 }
 
 func (x *execution) packageVersions(w releaseWanted) ([]octopus.PackageVersion, error) {

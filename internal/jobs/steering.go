@@ -50,9 +50,13 @@ func retryStage(run store.Run) pipeline.Stage {
 func (e *Engine) checkRetry(ctx context.Context, tx pgx.Tx, run store.Run, from pipeline.Stage) error {
 	switch {
 	case run.Status != pipeline.Failed:
+		remedy := "start a new run of the commit instead"
+		if !run.Status.Terminal() {
+			remedy = "wait for its end, or cancel it"
+		}
 		return &pipeline.Refusal{
 			Message: fmt.Sprintf("run #%d of %s is %s; only a failed run can be retried", run.Number, run.Pipeline, run.Status),
-			Remedy:  "start a new run of the commit instead",
+			Remedy:  remedy,
 		}
 	case !from.Valid() || run.Stage.Before(from):
 		return &pipeline.Refusal{
@@ -87,7 +91,7 @@ func (e *Engine) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by
 		return run, err
 	}
 	if run.Status.Terminal() {
-		return run, &pipeline.Refusal{Message: fmt.Sprintf("run #%d of %s is %s already", run.Number, run.Pipeline, run.Status)}
+		return run, &pipeline.Refusal{Message: fmt.Sprintf("run #%d of %s has ended already: %s", run.Number, run.Pipeline, run.Status)}
 	}
 	if run.CancelRequestedAt != nil {
 		return run, nil

@@ -94,6 +94,17 @@ func (c *Client) EnsureRelease(ctx context.Context, spec ReleaseSpec) (release R
 	return release, err == nil, err
 }
 
+// CheckRelease looks whether EnsureRelease could make sure of the release: it
+// returns the error of a version that is taken by a release without the marker.
+// It changes nothing.
+func (c *Client) CheckRelease(ctx context.Context, spec ReleaseSpec) error {
+	op := fmt.Sprintf("look for release %q of project %s", spec.Version, spec.project())
+	if _, err := c.ownRelease(ctx, op, spec); err != nil && !IsNotFound(err) {
+		return err
+	}
+	return nil
+}
+
 // ownRelease returns the release of the spec's version when it has the marker.
 func (c *Client) ownRelease(ctx context.Context, op string, spec ReleaseSpec) (Release, error) {
 	found, err := get[releaseDocument](ctx, c, op, "/api/{spaceId}/projects/{projectId}/releases/{version}",

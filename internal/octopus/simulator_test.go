@@ -597,3 +597,22 @@ func TestSimulatorCancel(t *testing.T) {
 		t.Errorf("got %+v, %v", task, err)
 	}
 }
+
+func TestSimulatorCheckRelease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Options{}, simulator.HelloWorldOptions{})
+	c := w.client()
+	ours := w.appRelease("1.2.3")
+	if err := c.CheckRelease(t.Context(), ours); err != nil || w.made(simulator.ReleaseCreated) != 0 {
+		t.Errorf("a free version: %v, %d releases made", err, w.made(simulator.ReleaseCreated))
+	}
+	w.mustRelease(c, ours)
+	if err := c.CheckRelease(t.Context(), ours); err != nil {
+		t.Errorf("our own release: %v", err)
+	}
+	other := ours
+	other.Marker = "[regrow run 2]"
+	if err := c.CheckRelease(t.Context(), other); !errors.Is(err, octopus.ErrVersionTaken) {
+		t.Errorf("a taken version: %v", err)
+	}
+}

@@ -31,15 +31,20 @@ func (p Pipeline) Match(source string, c Commit) *Mismatch {
 	return p.matchVersion(c)
 }
 
-// matchVersion refuses a commit that lacks what a version template needs, so
-// that it is told to the sender and not found out halfway.
+// matchVersion refuses a commit of which the version templates can make no
+// version, so that it is told to the sender and not found out halfway.
 func (p Pipeline) matchVersion(c Commit) *Mismatch {
-	if c.Version != "" {
-		return nil
-	}
+	// The run's number and time are not known yet; any will do.
+	facts := Facts{Pipeline: p.Name, Run: 1, Commit: c}
 	for _, t := range p.Templates() {
-		if t.Uses("version") {
+		if t.Uses("version") && c.Version == "" {
 			return p.mismatch("version", "has the version template %q, the commit brought no version", t)
+		}
+		if t == "" {
+			continue
+		}
+		if _, err := t.Render(facts); err != nil {
+			return p.mismatch("version", "has the version template %q, of which this commit makes no version: %v", t, err)
 		}
 	}
 	return nil

@@ -58,6 +58,10 @@ func TestMatchNeedsTheVersionItsTemplatesUse(t *testing.T) {
 	if mismatch := p.Match("build", commit); mismatch == nil || mismatch.Rule != "version" {
 		t.Errorf("a commit without a version: %+v, want rule version", mismatch)
 	}
+	commit.Version = "a b/../"
+	if mismatch := p.Match("build", commit); mismatch == nil || mismatch.Rule != "version" {
+		t.Errorf("a commit with a version that is none: %+v, want rule version", mismatch)
+	}
 	commit.Version = "1.2.3"
 	if mismatch := p.Match("build", commit); mismatch != nil {
 		t.Errorf("a commit with a version is refused: %+v", mismatch)
