@@ -25,6 +25,9 @@ It stays up for looking around until Ctrl-C, and leaves nothing behind.`,
   regrow demo --speed 5`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkSpeed(options.Speed); err != nil {
+				return err
+			}
 			options.Out, options.Log, options.Version, options.Program = s.Out, s.Err, s.Version, os.Args[0]
 			return demo.Run(cmd.Context(), options)
 		},

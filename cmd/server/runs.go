@@ -137,7 +137,8 @@ func newRunsCancel(s *streams, api *apiFlags) *cobra.Command {
 		Use:   "cancel RUN",
 		Short: "End a run that has not ended",
 		Long: `End a run: a queued one at once, an active one as soon as its stage lets go. Its
-override is cleared, the old targets go on serving, and the lane becomes free.
+override is cleared, no old target is removed from Octopus any more, and the lane
+becomes free. What Octopus is doing already, it goes on doing.
 
 ` + runNames,
 		Example: `  regrow runs cancel latest --reason "wrong branch"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,8 +36,8 @@ tells how, and what only a real server can confirm.`,
   curl -s -H 'X-Octopus-ApiKey: API-SIMULATOR' http://127.0.0.1:8065/simulator/journal`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if options.Speed <= 0 {
-				return errors.New("--speed has to be above 0: at 0 time would stand still")
+			if err := errors.Join(checkSpeed(options.Speed), checkScene(scene)); err != nil {
+				return err
 			}
 			return simulate(cmd.Context(), s, listen, options, scene, empty)
 		},
@@ -52,6 +53,30 @@ tells how, and what only a real server can confirm.`,
 	flags.StringVar(&scene.SubscriptionHeader, "webhook-header", "X-Regrow-Token", "header that carries the subscription's secret")
 	flags.StringVar(&scene.SubscriptionSecret, "webhook-secret", "", "the subscription's secret")
 	return cmd
+}
+
+// checkSpeed refuses clocks that stand still, run backwards or not at all.
+func checkSpeed(speed float64) error {
+	if speed > 0 && speed <= maxSpeed {
+		return nil
+	}
+	return usagef("--speed: expected more than 0 and at most %d, got %g", maxSpeed, speed)
+}
+
+const maxSpeed = 100_000
+
+func checkScene(scene simulator.HelloWorldOptions) error {
+	if scene.Targets < 1 || scene.Targets > 1000 {
+		return usagef("--targets: expected 1 to 1000, got %d", scene.Targets)
+	}
+	if scene.SubscriptionURL == "" {
+		return nil
+	}
+	address, err := url.Parse(scene.SubscriptionURL)
+	if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
+		return usagef("--webhook-url: expected an address such as http://127.0.0.1:8080/webhooks/octopus, got %q", scene.SubscriptionURL)
+	}
+	return nil
 }
 
 func simulate(ctx context.Context, s *streams, listen string, options simulator.Options, scene simulator.HelloWorldOptions, empty bool) error {

@@ -2,18 +2,18 @@ package app
 
 import (
 	"fmt"
-	"log/slog"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"regrow/internal/jobs"
 	"regrow/internal/octopus"
 )
 
 // riverLogLevel hides what River tells of its own working.
-const riverLogLevel = slog.LevelWarn
+const riverLogLevel = zerolog.WarnLevel
 
 // octopusServers makes a client for each configured server.
 func (a *App) octopusServers() (map[string]jobs.Server, error) {

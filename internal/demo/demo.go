@@ -62,18 +62,13 @@ func Run(ctx context.Context, options Options) (err error) {
 		defer cancel()
 		err = errors.Join(err, d.stop(stopping))
 	}()
-	if err := d.start(ctx); err != nil {
-		return err
-	}
-	d.introduce()
-	run, err := d.push(ctx)
-	if err == nil {
-		err = d.show(ctx, run)
-	}
-	if ctx.Err() != nil {
+	err = d.demonstrate(ctx)
+	switch {
+	case ctx.Err() != nil && d.Once:
+		return ctx.Err() // whoever waits for the end must not take this for one
+	case ctx.Err() != nil:
 		return nil // Ctrl-C in the middle is an end like any other
-	}
-	if err != nil || d.Once {
+	case err != nil || d.Once:
 		return err
 	}
 	d.say("\n  Everything stays up for you to look around. Ctrl-C ends it and leaves nothing behind.\n")
@@ -83,6 +78,18 @@ func Run(ctx context.Context, options Options) (err error) {
 	case err := <-d.app.Failed():
 		return err
 	}
+}
+
+func (d *demo) demonstrate(ctx context.Context) error {
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	d.introduce()
+	run, err := d.push(ctx)
+	if err != nil {
+		return err
+	}
+	return d.show(ctx, run)
 }
 
 // start brings everything up: the simulator first, because the configuration
@@ -179,7 +186,7 @@ func (d *demo) show(ctx context.Context, run client.RunRef) error {
 		return err
 	}
 	if after.Status != client.RunStatusSucceeded {
-		return fmt.Errorf("the run is %s: %s", after.Status, after.Reason)
+		return fmt.Errorf("the run ended as %s: %s", after.Status, after.Reason)
 	}
 	d.lookFurther()
 	return nil

@@ -106,8 +106,8 @@ func (p *page) fate(run client.Run, target client.Target) (string, mark) {
 	case run.Status == client.RunStatusSucceeded:
 		return joined("left", health), markWaiting
 	case target.Available:
-		return joined("serves", health), markTodo
+		return joined("not removed", health), markTodo
 	default:
-		return joined("still there", health), markTodo
+		return joined("not removed", health), markTodo
 	}
 }
