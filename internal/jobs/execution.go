@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -106,62 +105,6 @@ func stageTime(run store.Run) time.Duration {
 	return run.Config.Verify.Timeout
 }
 
-// openAttempt notes that the job is being executed. A look after a look that
-// found nothing new counts in the same row.
-func (x *execution) openAttempt(ctx context.Context, q *store.Queries) error {
-	run, now := x.run, x.Now()
-	job, err := q.EnsureJob(ctx, store.EnsureJobParams{RunID: run.ID, Stage: run.Stage, Round: run.Round, Now: now})
-	if err != nil {
-		return fmt.Errorf("noting the job: %w", err)
-	}
-	if x.failures, err = q.CountFailures(ctx, job.ID); err != nil {
-		return fmt.Errorf("counting earlier failures: %w", err)
-	}
-	last, err := q.LastAttempt(ctx, job.ID)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		if err := record(ctx, q, run, now, eventStageStarted, fmt.Sprintf("Stage %s begins.", run.Stage), nil); err != nil {
-			return err
-		}
-	case err != nil:
-		return fmt.Errorf("reading the last attempt: %w", err)
-	case last.Outcome == "running":
-		x.lost = true
-		if err := x.endAttempt(ctx, q, "lost", "The execution ended without a word; its process is gone."); err != nil {
-			return err
-		}
-	}
-	x.lost = x.lost || last.Outcome == "lost"
-	if last.Outcome == "waiting" {
-		err = q.ReopenAttempt(ctx, store.ReopenAttemptParams{ID: last.ID, RiverJobID: x.jobID, Worker: x.Worker})
-	} else {
-		_, err = q.InsertAttempt(ctx, store.InsertAttemptParams{
-			JobID: job.ID, Number: last.Number + 1, RiverJobID: x.jobID, Worker: x.Worker, StartedAt: now,
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("opening an attempt: %w", err)
-	}
-	started, err := q.BeginStage(ctx, store.BeginStageParams{RunID: run.ID, Stage: run.Stage, Now: now})
-	if err != nil {
-		return fmt.Errorf("beginning stage %s: %w", run.Stage, err)
-	}
-	x.stageStarted = *started
-	return x.setJobState(ctx, q, "running")
-}
-
-// leased performs the stage and judges how it ended, while it keeps the lease
-// alive. When the lease is lost, the stage's context ends.
-func (x *execution) leased(ctx context.Context, perform stageFunc) ending {
-	ctx, cancel := context.WithTimeout(ctx, executionTime)
-	defer cancel()
-	var beating sync.WaitGroup
-	beating.Go(func() { x.keepLease(ctx, cancel) })
-	defer func() { cancel(); beating.Wait() }()
-	result, err := x.attempt(ctx, perform)
-	return x.judge(ctx, result, err)
-}
-
 func (x *execution) attempt(ctx context.Context, perform stageFunc) (result outcome, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -191,38 +134,6 @@ func (x *execution) attempt(ctx context.Context, perform stageFunc) (result outc
 // again: what kills the process would kill it for ever.
 const maxLost = 5
 
-// keepLease extends the lease until ctx ends. When it could not for as long as
-// the lease lasts, another execution may act for the run: this one has to stop.
-func (x *execution) keepLease(ctx context.Context, lost context.CancelFunc) {
-	ticker := time.NewTicker(x.Lease / 3)
-	defer ticker.Stop()
-	for extended := time.Now(); ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		began := time.Now()
-		owned, err := x.extendLease(ctx)
-		if err == nil && owned {
-			extended = began
-			continue
-		}
-		if err == nil || time.Since(extended) >= x.Lease {
-			x.log.Warn().Err(err).Msg("lost the lease; another execution may act for the run")
-			lost()
-			return
-		}
-	}
-}
-
-func (x *execution) extendLease(ctx context.Context) (owned bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, x.Lease/3)
-	defer cancel()
-	rows, err := store.New(x.Pool).ExtendLease(ctx, store.ExtendLeaseParams{ID: x.run.ID, JobID: x.jobID, LeaseSeconds: x.Lease.Seconds()})
-	return rows > 0, err
-}
-
 // overdue tells whether the stage's time is over.
 func (x *execution) overdue() bool {
 	return x.run.DeadlineAt != nil && x.Now().After(*x.run.DeadlineAt)
@@ -250,32 +161,6 @@ func (x *execution) lockOwn(ctx context.Context, q *store.Queries) (store.Run, e
 		return run, errStale
 	}
 	return run, nil
-}
-
-func (x *execution) endAttempt(ctx context.Context, q *store.Queries, outcome, message string) error {
-	x.metrics.attempts.WithLabelValues(string(x.run.Stage), outcome).Inc()
-	err := q.EndAttempt(ctx, store.EndAttemptParams{
-		RunID: x.run.ID, Stage: x.run.Stage, Round: x.run.Round, Outcome: outcome, Error: message, Now: x.Now(),
-	})
-	if err != nil {
-		return fmt.Errorf("ending the attempt: %w", err)
-	}
-	return nil
-}
-
-func (x *execution) setJobState(ctx context.Context, q *store.Queries, state string) error {
-	var finished *time.Time
-	if state == "succeeded" || state == "failed" || state == "cancelled" {
-		now := x.Now()
-		finished = &now
-	}
-	err := q.SetJobState(ctx, store.SetJobStateParams{
-		RunID: x.run.ID, Stage: x.run.Stage, Round: x.run.Round, State: state, FinishedAt: finished,
-	})
-	if err != nil {
-		return fmt.Errorf("noting the job as %s: %w", state, err)
-	}
-	return nil
 }
 
 // marker is what regrow writes into everything that this run makes in Octopus,

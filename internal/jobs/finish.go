@@ -12,86 +12,9 @@ import (
 	"regrow/internal/store"
 )
 
-// ending is how an execution ends, as it is written.
-type ending struct {
-	kind    endKind
-	message string
-	remedy  string
-	// from is where a retry of a failed run makes sense.
-	from pipeline.Stage
-	// pause is how long to wait before the next try.
-	pause time.Duration
-}
-
-type endKind int
-
-const (
-	endDone endKind = iota
-	endWait
-	endRetry
-	endFail
-	endCancel
-)
-
 // finishTime bounds the transaction that ends an execution. It is written even
 // when the process is being stopped.
 const finishTime = 10 * time.Second
-
-// judge turns what a stage returned into an ending, and clears the run's own
-// override when the run is about to end.
-func (x *execution) judge(ctx context.Context, result outcome, err error) ending {
-	failed := asFailure(err)
-	switch {
-	case err == nil && result.done:
-		return ending{kind: endDone, message: result.message}
-	case errors.Is(err, errCancelRequested):
-		return x.tidied(ctx, ending{kind: endCancel, message: x.run.CancelReason})
-	case failed != nil:
-		return x.tidied(ctx, ending{kind: endFail, message: failed.message, remedy: failed.remedy, from: failed.from})
-	case stopped(ctx, err):
-		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
-	case x.overdue():
-		return x.tidied(ctx, x.outOfTime(result, err))
-	case err == nil:
-		return ending{kind: endWait, message: result.message}
-	default:
-		return ending{kind: endRetry, message: sentence(err.Error()), pause: x.backoff(err, x.failures)}
-	}
-}
-
-// outOfTime ends a run whose stage has neither succeeded nor failed in its time.
-func (x *execution) outOfTime(result outcome, err error) ending {
-	what := result.message
-	if err != nil {
-		what = err.Error()
-	}
-	return ending{
-		kind:    endFail,
-		message: fmt.Sprintf("Stage %s was not through after %s: %s", x.run.Stage, stageTime(x.run), sentence(what)),
-		remedy:  "find out what holds Octopus up, then retry the run",
-	}
-}
-
-// tidied clears the run's own override, if it still stands, before the run
-// ends. While Octopus cannot be reached the end is put off: a run that came next
-// could do nothing either.
-func (x *execution) tidied(ctx context.Context, end ending) ending {
-	cleared, err := x.clearOverride(ctx)
-	switch {
-	case err != nil && stopped(ctx, err):
-		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
-	case err != nil && asFailure(err) == nil:
-		message := fmt.Sprintf("%s Clearing the override before the run ends: %s", end.message, sentence(err.Error()))
-		return ending{kind: endRetry, message: message, pause: x.backoff(err, x.failures)}
-	case err != nil:
-		end.message += " The override of this run could not be cleared and may still stand: " + sentence(err.Error())
-	case cleared:
-		x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error {
-			return record(ctx, q, x.run, x.Now(), eventOverrideCleared, "The run's override was cleared.", nil)
-		})
-	}
-	return end
-}
 
 // finish writes the end of the execution, all of it or nothing.
 func (x *execution) finish(ctx context.Context, end ending, complete completeFunc) error {
@@ -160,7 +83,7 @@ func (x *execution) writeDone(ctx context.Context, tx pgx.Tx, run store.Run, end
 	if err := x.saveResult(ctx, q); err != nil {
 		return err
 	}
-	if err := x.close(ctx, q, run, "succeeded", end.message); err != nil {
+	if err := x.close(ctx, q, run, stateSucceeded, end.message); err != nil {
 		return err
 	}
 	if err := record(ctx, q, run, x.Now(), eventStageSucceeded, end.message, nil); err != nil {
@@ -188,7 +111,7 @@ func (x *execution) writeWait(ctx context.Context, tx pgx.Tx, run store.Run, end
 	if err := x.saveResult(ctx, q); err != nil {
 		return err
 	}
-	if err := x.close(ctx, q, run, "waiting", end.message); err != nil {
+	if err := x.close(ctx, q, run, stateWaiting, end.message); err != nil {
 		return err
 	}
 	if run.Reason != end.message {
@@ -204,7 +127,7 @@ func (x *execution) writeWait(ctx context.Context, tx pgx.Tx, run store.Run, end
 
 func (x *execution) writeRetry(ctx context.Context, tx pgx.Tx, run store.Run, end ending) error {
 	q := store.New(tx)
-	if err := x.close(ctx, q, run, "retrying", end.message); err != nil {
+	if err := x.close(ctx, q, run, stateRetrying, end.message); err != nil {
 		return err
 	}
 	if err := record(ctx, q, run, x.Now(), eventStageRetrying, end.message, map[string]any{"pause": end.pause.String()}); err != nil {
@@ -274,7 +197,7 @@ func (x *execution) endRun(ctx context.Context, tx pgx.Tx, run store.Run, params
 // close writes the same end on the attempt, the job and the stage.
 func (x *execution) close(ctx context.Context, q *store.Queries, run store.Run, state, message string) error {
 	problem := message
-	if state == "succeeded" {
+	if state == stateSucceeded {
 		problem = ""
 	}
 	if err := x.endAttempt(ctx, q, state, problem); err != nil {
@@ -285,9 +208,9 @@ func (x *execution) close(ctx context.Context, q *store.Queries, run store.Run, 
 	}
 	stage := store.SetStageParams{RunID: run.ID, Stage: run.Stage, Status: state, Reason: message}
 	switch state {
-	case "retrying":
-		stage.Status = "waiting"
-	case "succeeded", "failed", "cancelled":
+	case stateRetrying:
+		stage.Status = stateWaiting
+	case stateSucceeded, stateFailed, stateCancelled:
 		now := x.Now()
 		stage.EndedAt = &now
 	}
@@ -295,8 +218,4 @@ func (x *execution) close(ctx context.Context, q *store.Queries, run store.Run, 
 		return fmt.Errorf("noting stage %s as %s: %w", run.Stage, state, err)
 	}
 	return nil
-}
-
-func (k endKind) String() string {
-	return [...]string{"done", "wait", "retry", "fail", "cancel"}[k]
 }

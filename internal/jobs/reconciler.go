@@ -85,14 +85,13 @@ func (e *Engine) recoverLost(ctx context.Context) error {
 		}
 		for _, run := range lost {
 			x := &execution{Engine: e, run: run}
-			const message = "The execution ended without a word; its process is gone."
-			if err := x.endAttempt(ctx, q, "lost", message); err != nil {
+			if err := x.endAttempt(ctx, q, stateLost, lostMessage); err != nil {
 				return err
 			}
-			if err := x.setJobState(ctx, q, "retrying"); err != nil {
+			if err := x.setJobState(ctx, q, stateRetrying); err != nil {
 				return err
 			}
-			if err := record(ctx, q, run, e.Now(), eventAttemptLost, message, nil); err != nil {
+			if err := record(ctx, q, run, e.Now(), eventAttemptLost, lostMessage, nil); err != nil {
 				return err
 			}
 			if err := e.resume(ctx, tx, run, run.Reason); err != nil {
