@@ -74,7 +74,16 @@ func TestSlowDatabaseIsAnsweredBeforeSendersGiveUp(t *testing.T) {
 	if n := s.count("deliveries"); n != 0 {
 		t.Errorf("%d deliveries are stored of what was answered 503", n)
 	}
-	s.send(s.github(push{id: "1"})).want(t, http.StatusAccepted)
+	// On a busy machine even a free table may take longer than that; a sender
+	// comes again until it is stored.
+	for range 50 {
+		again := s.send(s.github(push{id: "1"}))
+		if again.status == http.StatusAccepted || again.status == http.StatusOK { // stored now, or at the try before
+			return
+		}
+		wantComeAgain(t, again)
+	}
+	t.Error("the delivery is never stored")
 }
 
 func TestDatabaseAway(t *testing.T) {
