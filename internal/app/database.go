@@ -23,7 +23,6 @@ func OpenPool(ctx context.Context, url string, maxConnections int) (*pgxpool.Poo
 	// A process that is paused, or cut off, in the middle of a transaction must
 	// not hold the others up by what it has locked.
 	settings.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "30s"
-	settings.ConnConfig.RuntimeParams["lock_timeout"] = "10s"
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("preparing connections to the database: %w", err)

@@ -62,7 +62,6 @@ func (x *execution) lastAttempt(ctx context.Context, q *store.Queries, job store
 	if err != nil {
 		return last, fmt.Errorf("reading the last attempt: %w", err)
 	}
-	x.lost = last.Outcome == stateLost || last.Outcome == stateRunning
 	if last.Outcome == stateRunning {
 		if err := x.endAttempt(ctx, q, stateLost, lostMessage); err != nil {
 			return last, err
@@ -70,6 +69,9 @@ func (x *execution) lastAttempt(ctx context.Context, q *store.Queries, job store
 	}
 	if x.failures, err = q.CountFailures(ctx, job.ID); err != nil {
 		return last, fmt.Errorf("counting earlier failures: %w", err)
+	}
+	if x.lost, err = q.CountLost(ctx, job.ID); err != nil {
+		return last, fmt.Errorf("counting lost attempts: %w", err)
 	}
 	return last, nil
 }

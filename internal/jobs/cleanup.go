@@ -41,7 +41,7 @@ func (x *execution) cleanupByDeletion(ctx context.Context) (outcome, error) {
 	}
 	plan := pipeline.PlanRemoval(targets, baseline, x.p.Cleanup.Minimum)
 	if plan.Blocked != "" {
-		return x.blocked(plan)
+		return x.blocked(plan.Blocked)
 	}
 	for _, target := range plan.Remove {
 		cameBack, err := x.remove(ctx, target)
@@ -59,12 +59,12 @@ func (x *execution) cleanupByDeletion(ctx context.Context) (outcome, error) {
 }
 
 // blocked waits until enough of the new generation stands, or gives up.
-func (x *execution) blocked(plan pipeline.Removal) (outcome, error) {
+func (x *execution) blocked(why string) (outcome, error) {
 	if !x.overdue() {
-		return wait("%s; no old target is removed meanwhile.", strings.TrimSuffix(sentence(plan.Blocked), "."))
+		return wait("%s; no old target is removed meanwhile.", strings.TrimSuffix(sentence(why), "."))
 	}
 	return outcome{}, &failure{
-		message: fmt.Sprintf("The old targets were not removed within %s: %s.", x.p.Cleanup.Timeout, plan.Blocked),
+		message: fmt.Sprintf("The old targets were not removed within %s: %s.", x.p.Cleanup.Timeout, why),
 		remedy:  "find out why new targets became unavailable, then retry the run; the old targets still stand in Octopus",
 	}
 }
@@ -82,6 +82,9 @@ func (x *execution) remove(ctx context.Context, target pipeline.Target) (cameBac
 	here := slices.Equal(now.EnvironmentIDs, []string{x.results.provision.EnvironmentID})
 	if !here || !asTarget(now).Gone() {
 		return true, nil
+	}
+	if err := x.own(ctx); err != nil {
+		return false, err
 	}
 	if err := x.octopus.DeleteTarget(ctx, target.ID); err != nil {
 		return false, err
@@ -175,12 +178,12 @@ func oldTargets(n int) string {
 func (x *execution) cleanupByRunbook(ctx context.Context) (outcome, error) {
 	r := &x.results.cleanup
 	if r.TaskID == "" {
-		blocked, err := x.runbookBlocked(ctx)
+		short, err := x.tooFewStand(ctx)
 		if err != nil {
 			return outcome{}, err
 		}
-		if blocked.Blocked != "" {
-			return x.blocked(blocked)
+		if short != "" {
+			return x.blocked(short)
 		}
 		if err := x.startRunbook(ctx); err != nil {
 			return outcome{}, err
@@ -212,24 +215,28 @@ func (x *execution) cleanupByRunbook(ctx context.Context) (outcome, error) {
 	return done("Runbook %s has run; %s gone.", x.p.Cleanup.Runbook, oldTargets(len(r.Removed)))
 }
 
-// runbookBlocked tells what forbids to remove the old generation now. The
-// runbook chooses what it removes, so all of the baseline counts as to go.
-func (x *execution) runbookBlocked(ctx context.Context) (pipeline.Removal, error) {
+// tooFewStand tells whether too few new targets stand for anything old to go.
+// What a runbook removes it chooses itself, so this holds it back whatever is
+// left of the old generation.
+func (x *execution) tooFewStand(ctx context.Context) (string, error) {
 	known, err := x.knownTargets(ctx)
 	if err != nil {
-		return pipeline.Removal{}, err
+		return "", err
 	}
 	targets, err := x.targets(ctx)
 	if err != nil {
-		return pipeline.Removal{}, err
+		return "", err
 	}
-	return pipeline.PlanRemoval(targets, baselineOf(known), x.p.Cleanup.Minimum), nil
+	return pipeline.PlanRemoval(targets, baselineOf(known), x.p.Cleanup.Minimum).Short, nil
 }
 
 func (x *execution) startRunbook(ctx context.Context) error {
 	place := x.results.provision
 	runbook, err := x.octopus.Runbook(ctx, place.ProjectID, x.p.Cleanup.Runbook)
 	if err != nil {
+		return err
+	}
+	if err := x.own(ctx); err != nil {
 		return err
 	}
 	task, _, err := x.octopus.EnsureRunbookRun(ctx, octopus.RunbookSpec{

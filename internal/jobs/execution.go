@@ -27,10 +27,12 @@ type execution struct {
 	octopus Octopus
 	log     zerolog.Logger
 	jobID   int64 // River's
-	// failures counts the tries in vain that came before; lost tells that the
-	// last of them ended without a word.
+	// leasedAt is a time before the lease was taken, on the monotonic clock.
+	leasedAt time.Time
+	// failures counts the tries in vain that came before, lost those at the end
+	// of them that ended without a word.
 	failures     int64
-	lost         bool
+	lost         int64
 	stageStarted time.Time
 	// results hold what each stage has made in Octopus so far.
 	results results
@@ -67,7 +69,7 @@ func (e *Engine) execute(ctx context.Context, runID uuid.UUID, jobID int64, comp
 
 // begin takes the run's lease and opens an attempt.
 func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*execution, error) {
-	x := &execution{Engine: e, jobID: jobID}
+	x := &execution{Engine: e, jobID: jobID, leasedAt: time.Now()}
 	err := pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
 		q := store.New(tx)
 		run, err := q.LockRun(ctx, runID)
@@ -121,9 +123,9 @@ func (x *execution) attempt(ctx context.Context, perform stageFunc) (result outc
 		return outcome{}, errCancelRequested
 	case err != nil:
 		return outcome{}, err
-	case x.overdue() && x.lost && x.failures >= maxLost:
+	case x.overdue() && x.lost >= maxLost:
 		return outcome{}, &failure{
-			message: fmt.Sprintf("Stage %s was not through after %s: its executions were lost %d times.", x.run.Stage, stageTime(x.run), x.failures),
+			message: fmt.Sprintf("Stage %s was not through after %s: its executions were lost %d times in a row.", x.run.Stage, stageTime(x.run), x.lost),
 			remedy:  "find out in the logs why the process ends while it performs this stage, then retry the run",
 		}
 	}
@@ -149,6 +151,12 @@ func (x *execution) save(ctx context.Context, write func(context.Context, *store
 		}
 		return write(ctx, q)
 	})
+}
+
+// own fails with errStale when the execution has lost its run. Effects that a
+// second execution must not repeat are asked for right before them.
+func (x *execution) own(ctx context.Context) error {
+	return x.save(ctx, func(context.Context, *store.Queries) error { return nil })
 }
 
 // lockOwn locks the run and makes sure that this execution still acts for it.

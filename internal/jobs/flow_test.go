@@ -128,7 +128,10 @@ func TestFirstGeneration(t *testing.T) {
 
 func TestFailedInfrastructureDeploymentFailsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}}})
+	w := newWorld(t, worldOptions{
+		scene:    simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}},
+		switches: simulator.Switches{DeploymentDuration: time.Second, TaskQueueDelay: -1},
+	})
 	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Grace = time.Second }), "aaaaaaaaaa")
 	failed := w.untilDone(run.ID, pipeline.Failed)
 	if failed.Stage != pipeline.VerifyStage || *failed.RetryFrom != pipeline.Provision {
@@ -359,6 +362,44 @@ func TestLateTargetsOfACancelledRun(t *testing.T) {
 	}
 }
 
+// Nor are those of a deployment that goes on for longer than its own run.
+func TestTargetsOfADeploymentThatOutlivesItsRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{
+		scene:    simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{BootDelay: time.Minute}},
+		switches: simulator.Switches{DeploymentDuration: time.Minute},
+	})
+	policy := func(p *pipeline.Pipeline) { p.Policy, p.Verify.Grace = pipeline.FIFO, time.Second }
+	first := w.commit(w.pipeline(policy, func(p *pipeline.Pipeline) { p.Verify.Timeout = 2 * time.Second }), "aaaaaaaaaa")
+	second := w.commit(w.pipeline(policy), "bbbbbbbbbb")
+	if failed := w.untilEnd(first.ID); failed.Status != pipeline.Failed {
+		t.Fatalf("the first run is %s", failed.Status)
+	}
+	w.untilWaiting(second.ID, pipeline.Provision, "under way")
+	w.sim.Advance(62 * time.Second)
+	w.wake()
+	w.untilWaiting(second.ID, pipeline.Provision, "0 of 2 targets")
+	w.untilDone(second.ID, pipeline.Succeeded)
+	w.checkRelease(second.ID)
+	if baseline := idsOf(w.targets(second.ID), generationBaseline); len(baseline) != 4 {
+		t.Errorf("the second run's baseline is %v, want the two old targets and the two of the first run", baseline)
+	}
+}
+
+// A run whose override cannot be cleared does not hold its lane for ever.
+func TestEndIsNotPutOffForEver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Timeout, p.Verify.Grace = 2*time.Second, time.Second }), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	w.fault(simulator.Fault{Status: http.StatusServiceUnavailable, PathPattern: "/projects/", Times: 1 << 20})
+	w.cancel(run.ID)
+	ended := w.untilEnd(run.ID)
+	if ended.Status != pipeline.Cancelled || !strings.Contains(ended.Reason, "may still stand") {
+		t.Errorf("the run is %s: %s", ended.Status, ended.Reason)
+	}
+}
+
 // A task that Octopus tells of in bytes which Postgres cannot store, and a stage
 // that panics, end a run like any failure.
 func TestOddFailuresEndTheRun(t *testing.T) {
@@ -400,7 +441,7 @@ func TestStageEndsWithItsTime(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Timeout, p.Verify.Grace = 2*time.Second, time.Second }), "aaaaaaaaaa")
 	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
-	w.fault(simulator.Fault{Status: http.StatusServiceUnavailable, Times: 14})
+	w.fault(simulator.Fault{Status: http.StatusServiceUnavailable, Times: 8})
 	w.wake()
 	failed := w.untilEnd(run.ID)
 	if failed.Status != pipeline.Failed {

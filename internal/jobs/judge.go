@@ -44,7 +44,7 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 		return x.tidied(ctx, ending{kind: endFail, message: failed.message, remedy: failed.remedy, from: failed.from})
 	case stopped(ctx, err):
 		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
-	case x.overdue():
+	case x.overdue() && (err == nil || x.failures >= lastTries):
 		return x.tidied(ctx, x.outOfTime(result, err))
 	case err == nil:
 		return ending{kind: endWait, message: result.message}
@@ -52,6 +52,10 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 		return ending{kind: endRetry, message: sentence(err.Error()), pause: x.backoff(err, x.failures)}
 	}
 }
+
+// lastTries is how many errors in a row end a stage whose time is over: one 503
+// at the last moment should not fail what is as good as done.
+const lastTries = 3
 
 // outOfTime ends a run whose stage has neither succeeded nor failed in its time.
 func (x *execution) outOfTime(result outcome, err error) ending {
@@ -67,14 +71,14 @@ func (x *execution) outOfTime(result outcome, err error) ending {
 }
 
 // tidied clears the run's own override, if it still stands, before the run
-// ends. While Octopus cannot be reached the end is put off: a run that came next
-// could do nothing either.
+// ends. While Octopus cannot be reached the end is put off, because a run that
+// came next could do nothing either, but not for longer than the stage had.
 func (x *execution) tidied(ctx context.Context, end ending) ending {
 	cleared, err := x.clearOverride(ctx)
 	switch {
 	case err != nil && stopped(ctx, err):
 		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
-	case err != nil && asFailure(err) == nil:
+	case err != nil && asFailure(err) == nil && x.mayTidyStill():
 		message := fmt.Sprintf("%s Clearing the override before the run ends: %s", end.message, sentence(err.Error()))
 		return ending{kind: endRetry, message: message, pause: x.backoff(err, x.failures)}
 	case err != nil:
@@ -89,4 +93,14 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 
 func (k endKind) String() string {
 	return [...]string{"done", "wait", "retry", "fail", "cancel"}[k]
+}
+
+// mayTidyStill tells whether there is time left to clear the override: as much
+// again as the stage had, from its deadline or from the request to cancel.
+func (x *execution) mayTidyStill() bool {
+	from := x.run.DeadlineAt
+	if x.run.CancelRequestedAt != nil {
+		from = x.run.CancelRequestedAt
+	}
+	return from == nil || x.Now().Sub(*from) < stageTime(x.run)
 }

@@ -147,7 +147,10 @@ func TestCancel(t *testing.T) {
 
 func TestRetryIsRefusedWhereItWouldUndoANewerRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}}})
+	w := newWorld(t, worldOptions{
+		scene:    simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}},
+		switches: simulator.Switches{DeploymentDuration: time.Second, TaskQueueDelay: -1},
+	})
 	p := w.pipeline(func(p *pipeline.Pipeline) { p.Policy, p.Verify.Grace = pipeline.FIFO, time.Second })
 	first := w.commit(p, "aaaaaaaaaa")
 	second := w.commit(p, "bbbbbbbbbb")

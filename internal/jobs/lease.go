@@ -8,45 +8,58 @@ import (
 	"regrow/internal/store"
 )
 
+// judgeTime bounds how long an execution may take to clear its override after a
+// stage has used all of executionTime.
+const judgeTime = 2 * time.Minute
+
 // leased performs the stage and judges how it ended, while it keeps the lease
 // alive. When the lease is lost, the stage's context ends.
 func (x *execution) leased(ctx context.Context, perform stageFunc) ending {
-	ctx, cancel := context.WithTimeout(ctx, executionTime)
-	defer cancel()
+	ctx, cancel := context.WithCancel(ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() { x.keepLease(ctx, cancel) })
 	defer func() { cancel(); beating.Wait() }()
-	result, err := x.attempt(ctx, perform)
-	return x.judge(ctx, result, err)
+
+	performing, done := context.WithTimeout(ctx, executionTime)
+	result, err := x.attempt(performing, perform)
+	done()
+	judging, done := context.WithTimeout(ctx, judgeTime)
+	defer done()
+	return x.judge(judging, result, err)
 }
 
-// keepLease extends the lease until ctx ends. When it could not for as long as
-// the lease lasts, another execution may act for the run: this one has to stop.
+// keepLease extends the lease until ctx ends. When most of the lease has passed
+// without that, because the database is away or this process was paused,
+// another execution may act for the run soon: this one has to stop.
 func (x *execution) keepLease(ctx context.Context, lost context.CancelFunc) {
-	ticker := time.NewTicker(x.Lease / 3)
+	ticker := time.NewTicker(x.Lease / 6)
 	defer ticker.Stop()
-	for extended := time.Now(); ; {
+	for extended := x.leasedAt; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		began := time.Now()
-		owned, err := x.extendLease(ctx)
-		if err == nil && owned {
-			extended = began
-			continue
-		}
-		if err == nil || time.Since(extended) >= x.Lease {
-			x.log.Warn().Err(err).Msg("lost the lease; another execution may act for the run")
+		if time.Since(extended) >= x.Lease*2/3 {
+			x.log.Warn().Msg("the lease could not be extended in time; another execution may act for the run")
 			lost()
 			return
+		}
+		began := time.Now()
+		owned, err := x.extendLease(ctx)
+		switch {
+		case err == nil && !owned:
+			x.log.Warn().Msg("lost the lease; another execution acts for the run")
+			lost()
+			return
+		case err == nil:
+			extended = began
 		}
 	}
 }
 
 func (x *execution) extendLease(ctx context.Context) (owned bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, x.Lease/3)
+	ctx, cancel := context.WithTimeout(ctx, x.Lease/6)
 	defer cancel()
 	rows, err := store.New(x.Pool).ExtendLease(ctx, store.ExtendLeaseParams{ID: x.run.ID, JobID: x.jobID, LeaseSeconds: x.Lease.Seconds()})
 	return rows > 0, err

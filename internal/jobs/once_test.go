@@ -268,7 +268,7 @@ func TestExecutionStopsWhenItsLeaseIsOver(t *testing.T) {
 	}
 	defer away.Close()
 	x.Engine = &Engine{Config: x.Config, metrics: x.metrics}
-	x.Pool, x.Lease = away, 300*time.Millisecond
+	x.Pool, x.Lease, x.leasedAt = away, 300*time.Millisecond, time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	lost := false

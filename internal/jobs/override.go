@@ -16,6 +16,9 @@ import (
 // available, instead of the release that is there.
 func override(ctx context.Context, x *execution) (outcome, error) {
 	release := x.results.createRelease
+	if err := x.own(ctx); err != nil {
+		return outcome{}, err
+	}
 	err := x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
 		return x.octopus.SetOverride(ctx, release.ProjectID, x.results.provision.EnvironmentID, x.results.provision.TenantID, release.ReleaseID)
 	})
@@ -37,7 +40,7 @@ func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error)
 		return false, &failure{message: "the server is not configured as it was"}
 	}
 	// One that has lost its run must not clear what its successor relies on.
-	if err := x.save(ctx, func(context.Context, *store.Queries) error { return nil }); err != nil {
+	if err := x.own(ctx); err != nil {
 		return false, err
 	}
 	err = x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
@@ -60,9 +63,9 @@ func (x *execution) withProject(ctx context.Context, projectID string, change fu
 	defer cancel()
 	return pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
 		q := store.New(tx)
-		// Not the pool's usual bound: the transaction is idle while Octopus answers.
-		if err := q.BoundIdleness(ctx, strconv.FormatInt(changeTime.Milliseconds(), 10)); err != nil {
-			return fmt.Errorf("bounding the change of project %s: %w", projectID, err)
+		// The transaction is idle while Octopus answers.
+		if err := q.AllowIdleness(ctx, strconv.FormatInt(changeTime.Milliseconds(), 10)); err != nil {
+			return fmt.Errorf("preparing the change of project %s: %w", projectID, err)
 		}
 		lock := store.LockProjectParams{ServerUrl: x.p.Server.URL, ProjectID: projectID}
 		if err := q.LockProject(ctx, lock); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
@@ -29,6 +28,9 @@ func provision(ctx context.Context, x *execution) (outcome, error) {
 	}
 	r := &x.results.provision
 	r.Marker = x.marker(fmt.Sprintf("provision %d", x.run.Round))
+	if r.Began.IsZero() {
+		r.Began = x.Now()
+	}
 	// From here on targets may come, whatever becomes of this run; who comes
 	// next has to know.
 	if err := x.save(ctx, x.saveResult); err != nil {
@@ -63,16 +65,15 @@ func (x *execution) recordBaseline(ctx context.Context) (busy string, err error)
 		return "", err
 	}
 	if len(tasks) > 0 {
-		r.Quiet = time.Time{}
 		return fmt.Sprintf("Another deployment of %s to %s is under way (%s); it has to end first.",
 			x.p.Infrastructure.Project, x.place(), tasks[0].ID), nil
+	}
+	if busy, err = x.stragglers(ctx); busy != "" || err != nil {
+		return busy, err
 	}
 	targets, err := x.targets(ctx)
 	if err != nil {
 		return "", err
-	}
-	if busy, err = x.stragglers(ctx, targets); busy != "" || err != nil {
-		return busy, err
 	}
 	r.Baseline = true
 	return "", x.save(ctx, func(ctx context.Context, q *store.Queries) error {

@@ -26,9 +26,6 @@ type provisionResult struct {
 	ProjectID     string `json:"project_id,omitempty"`
 	EnvironmentID string `json:"environment_id,omitempty"`
 	TenantID      string `json:"tenant_id,omitempty"`
-	// Quiet is when the run first saw no deployment of the project under way
-	// and began to wait for targets of an earlier one.
-	Quiet time.Time `json:"quiet,omitzero"`
 	// Baseline tells that the targets that stood before have been recorded.
 	Baseline       bool   `json:"baseline,omitempty"`
 	ReleaseID      string `json:"release_id,omitempty"`
@@ -42,6 +39,8 @@ type provisionResult struct {
 	Deployed time.Time `json:"deployed,omitzero"`
 	// Marker is what the deployment's comment carries.
 	Marker string `json:"marker,omitempty"`
+	// Began is when the deployment was about to be created, by our clock.
+	Began time.Time `json:"began,omitzero"`
 	// Previous is what an earlier round of the run has made.
 	Previous *provisionResult `json:"previous,omitempty"`
 }

@@ -24,42 +24,59 @@ type provisioning struct {
 // stragglers tells what to wait for before the baseline is recorded: targets of
 // an earlier provisioning that register later would be taken for this run's.
 // Nobody knows whether they will ever come, also when their deployment failed or
-// was cancelled, so the wait ends after the grace time of the pipeline.
-func (x *execution) stragglers(ctx context.Context, standing []pipeline.Target) (busy string, err error) {
+// was cancelled, so the wait ends when the grace time of the pipeline has passed
+// since the end of that deployment.
+func (x *execution) stragglers(ctx context.Context) (busy string, err error) {
 	before, err := x.unprovenBefore(ctx)
 	if err != nil || before == nil {
 		return "", err
 	}
 	deployment, err := x.deploymentOf(ctx, before.result)
-	if err != nil || deployment == "" {
+	if err != nil || deployment == nil {
 		return "", err
 	}
-	expected, registered := before.run.Config.Infrastructure.Targets, 0
-	for _, target := range standing {
-		if !before.baseline[target.ID] {
-			registered++
-		}
+	settled, err := x.settled(ctx, before.result, *deployment)
+	if err != nil || settled {
+		return "", err
 	}
-	if registered >= expected || x.settled(before.run) {
-		return "", nil
+	registered, err := x.registered(ctx, before)
+	expected := before.run.Config.Infrastructure.Targets
+	if err != nil || registered >= expected {
+		return "", err
 	}
 	return fmt.Sprintf("%d of %s of the deployment before (%s) have registered; the others may still be on their way.",
-		registered, count(expected, "target"), deployment), nil
+		registered, count(expected, "target"), deployment.ID), nil
 }
 
-// settled tells whether an earlier provisioning has had its time: more than a
-// whole run would have waited for it, or the grace time since this run first saw
-// that no deployment of the infrastructure project was under way any more.
-func (x *execution) settled(before store.Run) bool {
-	now := x.Now()
-	if ended := before.EndedAt; ended != nil && now.Sub(*ended) > before.Config.Verify.Timeout {
-		return true
+// registered counts the targets that a provisioning has brought so far. Its
+// pipeline may tell its targets by other roles than this run's.
+func (x *execution) registered(ctx context.Context, before *provisioning) (int, error) {
+	targets, err := x.targetsWith(ctx, before.run.Config.Infrastructure.Roles)
+	if err != nil {
+		return 0, err
 	}
-	r := &x.results.provision
-	if r.Quiet.IsZero() {
-		r.Quiet = now
+	n := 0
+	for _, target := range targets {
+		if !before.baseline[target.ID] {
+			n++
+		}
 	}
-	return now.Sub(r.Quiet) > x.p.Verify.Grace
+	return n, nil
+}
+
+// settled tells whether the grace time has passed since the deployment ended.
+// How long it took is Octopus' to tell, when it began is our own clock's: the
+// two clocks may differ.
+func (x *execution) settled(ctx context.Context, r provisionResult, d octopus.Deployment) (bool, error) {
+	task, err := x.octopus.Task(ctx, d.TaskID)
+	if octopus.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil || !task.IsCompleted {
+		return false, err
+	}
+	ended := r.Began.Add(task.CompletedTime.Sub(d.Created))
+	return x.Now().Sub(ended) > x.p.Verify.Grace, nil
 }
 
 // unprovenBefore finds the last provisioning in the lane, unless its run
@@ -95,22 +112,19 @@ func (x *execution) asProvisioning(ctx context.Context, q *store.Queries, run st
 }
 
 // deploymentOf finds the deployment of a provisioning, also when its answer was
-// lost; "" means that there was none.
-func (x *execution) deploymentOf(ctx context.Context, r provisionResult) (string, error) {
-	if r.DeploymentID != "" {
-		return r.DeploymentID, nil
-	}
+// lost; nil means that there was none, or that Octopus has forgotten it.
+func (x *execution) deploymentOf(ctx context.Context, r provisionResult) (*octopus.Deployment, error) {
 	deployments, err := x.octopus.ReleaseDeployments(ctx, r.ReleaseID)
 	if octopus.IsNotFound(err) {
-		return "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, deployment := range deployments {
 		if strings.Contains(deployment.Comments, r.Marker) {
-			return deployment.ID, nil
+			return &deployment, nil
 		}
 	}
-	return "", nil
+	return nil, nil
 }

@@ -19,10 +19,14 @@ const (
 
 // targets lists what stands in the run's environment with the pipeline's roles.
 func (x *execution) targets(ctx context.Context) ([]pipeline.Target, error) {
+	return x.targetsWith(ctx, x.p.Infrastructure.Roles)
+}
+
+func (x *execution) targetsWith(ctx context.Context, roles []string) ([]pipeline.Target, error) {
 	found, err := x.octopus.Targets(ctx, octopus.TargetQuery{
 		EnvironmentID: x.results.provision.EnvironmentID,
 		TenantID:      x.results.provision.TenantID,
-		Roles:         x.p.Infrastructure.Roles,
+		Roles:         roles,
 	})
 	if err != nil {
 		return nil, err

@@ -95,6 +95,9 @@ func (x *execution) redeploy(ctx context.Context, proof pipeline.Proof) (outcome
 	for i, target := range proof.Redeploy {
 		ids[i] = target.ID
 	}
+	if err := x.own(ctx); err != nil {
+		return outcome{}, err
+	}
 	deployment, _, err := x.octopus.EnsureDeployment(ctx, octopus.DeploymentSpec{
 		ReleaseID:     x.results.createRelease.ReleaseID,
 		ProjectID:     x.results.createRelease.ProjectID,

@@ -11,7 +11,9 @@ type Removal struct {
 	Pending []Target
 	// Left are baseline targets that clean-up must not delete, with the reason.
 	Left []LeftTarget
-	// Blocked is the sentence why nothing may be removed now, or "".
+	// Short is the sentence that too few new targets stand, or "".
+	Short string
+	// Blocked is Short when there is something to remove, or to wait for.
 	Blocked string
 }
 
@@ -41,8 +43,11 @@ func PlanRemoval(targets []Target, baseline map[string]bool, minimum int) Remova
 			r.Pending = append(r.Pending, target)
 		}
 	}
-	if available < minimum && len(r.Remove)+len(r.Pending) > 0 {
-		r.Blocked = fmt.Sprintf("%d of the %d new targets that have to stand are available", available, minimum)
+	if available < minimum {
+		r.Short = fmt.Sprintf("%d of the %d new targets that have to stand are available", available, minimum)
+		if len(r.Remove)+len(r.Pending) > 0 {
+			r.Blocked = r.Short
+		}
 		r.Remove = nil
 	}
 	return r

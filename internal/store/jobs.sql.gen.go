@@ -26,6 +26,19 @@ func (q *Queries) CountFailures(ctx context.Context, jobID int64) (int64, error)
 	return count, err
 }
 
+const countLost = `-- name: CountLost :one
+select count(*) from attempts a where a.job_id = $1 and a.outcome = 'lost'
+  and a.number > coalesce((select max(b.number) from attempts b where b.job_id = $1 and b.outcome <> 'lost'), 0)
+`
+
+// How many attempts at the end were lost one after another.
+func (q *Queries) CountLost(ctx context.Context, jobID int64) (int64, error) {
+	row := q.db.QueryRow(ctx, countLost, jobID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const endAttempt = `-- name: EndAttempt :exec
 update attempts set outcome = $1, error = $2, ended_at = $3::timestamptz
 where attempts.job_id = (select j.id from jobs j where j.run_id = $4 and j.stage = $5 and j.round = $6)

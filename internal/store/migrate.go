@@ -36,9 +36,8 @@ var ErrNewSchema = errors.New("the database schema is newer than this regrow; us
 // turns.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) (applied []Migration, err error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		// Migrations may take long, and so may waiting for another process's.
+		// This transaction is idle while the migrations run on other connections.
 		for _, statement := range []string{
-			"set local lock_timeout = 0",
 			"set local idle_in_transaction_session_timeout = 0",
 			"select pg_advisory_xact_lock(hashtextextended('migrate', 0))",
 		} {

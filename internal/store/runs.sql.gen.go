@@ -31,14 +31,14 @@ func (q *Queries) AdvanceRun(ctx context.Context, arg AdvanceRunParams) error {
 	return err
 }
 
-const boundIdleness = `-- name: BoundIdleness :exec
+const allowIdleness = `-- name: AllowIdleness :exec
 select set_config('idle_in_transaction_session_timeout', $1::text, true)
 `
 
-// Ends the transaction of a process that was paused in the middle of it, so
-// that what it has locked becomes free.
-func (q *Queries) BoundIdleness(ctx context.Context, milliseconds string) error {
-	_, err := q.db.Exec(ctx, boundIdleness, milliseconds)
+// Lets a transaction be idle for longer than the pool's sessions may, while
+// something outside of the database is waited for.
+func (q *Queries) AllowIdleness(ctx context.Context, milliseconds string) error {
+	_, err := q.db.Exec(ctx, allowIdleness, milliseconds)
 	return err
 }
 
@@ -155,7 +155,7 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 }
 
 const extendLease = `-- name: ExtendLease :execrows
-update runs set lease_until = now() + make_interval(secs => $1::float8)
+update runs set lease_until = clock_timestamp() + make_interval(secs => $1::float8)
 where id = $2 and job_id = $3::bigint and status = 'running' and lease_until is not null
 `
 
@@ -1072,9 +1072,9 @@ func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams
 
 const takeLease = `-- name: TakeLease :one
 update runs set status = 'running', paused = false,
-    lease_until = now() + make_interval(secs => $1::float8),
+    lease_until = clock_timestamp() + make_interval(secs => $1::float8),
     deadline_at = coalesce(deadline_at, $2::timestamptz)
-where id = $3 and job_id = $4::bigint and (lease_until is null or lease_until <= now())
+where id = $3 and job_id = $4::bigint and (lease_until is null or lease_until <= clock_timestamp())
 returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 

@@ -16,6 +16,11 @@ select * from attempts where job_id = $1 order by number desc limit 1;
 select count(*) from attempts a where a.job_id = $1 and a.outcome in ('retrying', 'lost')
   and a.number > coalesce((select max(b.number) from attempts b where b.job_id = $1 and b.outcome = 'waiting'), 0);
 
+-- name: CountLost :one
+-- How many attempts at the end were lost one after another.
+select count(*) from attempts a where a.job_id = $1 and a.outcome = 'lost'
+  and a.number > coalesce((select max(b.number) from attempts b where b.job_id = $1 and b.outcome <> 'lost'), 0);
+
 -- name: InsertAttempt :one
 insert into attempts (job_id, number, river_job_id, worker, started_at) values ($1, $2, $3, $4, $5)
 returning *;

@@ -7,9 +7,9 @@ returning last_run;
 -- Held to the end of the transaction: entering and leaving a lane take turns.
 select pg_advisory_xact_lock(hashtextextended('lane ' || sqlc.arg('lane')::text, 0));
 
--- name: BoundIdleness :exec
--- Ends the transaction of a process that was paused in the middle of it, so
--- that what it has locked becomes free.
+-- name: AllowIdleness :exec
+-- Lets a transaction be idle for longer than the pool's sessions may, while
+-- something outside of the database is waited for.
 select set_config('idle_in_transaction_session_timeout', sqlc.arg('milliseconds')::text, true);
 
 -- name: LockProject :exec
@@ -64,13 +64,13 @@ returning *;
 -- Leases run by the database's clock, the one that all processes share. Returns
 -- no row while another execution is alive.
 update runs set status = 'running', paused = false,
-    lease_until = now() + make_interval(secs => sqlc.arg('lease_seconds')::float8),
+    lease_until = clock_timestamp() + make_interval(secs => sqlc.arg('lease_seconds')::float8),
     deadline_at = coalesce(deadline_at, sqlc.arg('deadline_at')::timestamptz)
-where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint and (lease_until is null or lease_until <= now())
+where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint and (lease_until is null or lease_until <= clock_timestamp())
 returning *;
 
 -- name: ExtendLease :execrows
-update runs set lease_until = now() + make_interval(secs => sqlc.arg('lease_seconds')::float8)
+update runs set lease_until = clock_timestamp() + make_interval(secs => sqlc.arg('lease_seconds')::float8)
 where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint and status = 'running' and lease_until is not null;
 
 -- name: ContinueRun :exec
