@@ -350,14 +350,27 @@ func TestFlowSurvivesKills(t *testing.T) {
 	}
 }
 
-// Without any callback the reconciler alone brings the run home.
-func TestFlowWithoutCallbacks(t *testing.T) {
+// Callbacks may get lost, all of them, come twice, late, or in the wrong order.
+func TestFlowWithOddCallbacks(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	i.simulator(http.MethodPost, "faults", `{"delivery":{"action":"lose"}}`)
-	_, receipt := i.push("delivery-1", strings.Repeat("d", 40))
-	if ended := i.watch(receipt.Runs[0].ID, func(client.Event) error { return nil }); ended.Status != client.RunStatusSucceeded {
-		t.Fatalf("the run is %s: %s", ended.Status, ended.Reason)
+	for name, fault := range map[string]string{
+		"lost":      `{"delivery":{"action":"lose"}}`,
+		"doubled":   `{"delivery":{"action":"double"}}`,
+		"reordered": `{"delivery":{"action":"reverse"}}`,
+		"late":      `{"delivery":{"action":"delay","delay":"90s"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := install(t)
+			i.simulator(http.MethodPost, "faults", fault)
+			_, receipt := i.push("delivery-1", strings.Repeat("d", 40))
+			ended := i.watch(receipt.Runs[0].ID, func(client.Event) error { return nil })
+			if ended.Status != client.RunStatusSucceeded {
+				t.Fatalf("the run is %s: %s", ended.Status, ended.Reason)
+			}
+			checkTargets(t, ended)
+			i.checkEffects(1)
+		})
 	}
 }
 

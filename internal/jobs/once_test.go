@@ -277,3 +277,35 @@ func TestExecutionStopsWhenItsLeaseIsOver(t *testing.T) {
 		t.Error("the execution goes on although its lease is over")
 	}
 }
+
+// Invariant 6: many runs that set their overrides in one project at the same
+// time lose none of them, although each writes the whole document.
+func TestOverridesInOneProjectAreNotLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	const runs = 12
+	var all sync.WaitGroup
+	for i := range runs {
+		environment, err := w.sim.AddEnvironment(fmt.Sprintf("Environment %d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &execution{Engine: w.engine, p: w.pipeline(), octopus: w.engine.Servers[serverName].Client}
+		all.Go(func() {
+			err := x.withProject(t.Context(), w.scene.ProjectID, func(ctx context.Context) error {
+				return x.octopus.SetOverride(ctx, w.scene.ProjectID, environment, "", w.scene.ReleaseID)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	project, _ := w.sim.Project(w.scene.ProjectID)
+	if len(project.Overrides) != runs {
+		t.Errorf("%d overrides stand, want %d", len(project.Overrides), runs)
+	}
+	if got := w.effects(simulator.OverrideSet); got != runs {
+		t.Errorf("%d overrides were set, want %d: one was lost and set again", got, runs)
+	}
+}
