@@ -27,19 +27,14 @@ func cleanup(ctx context.Context, x *execution) (outcome, error) {
 // cleanupByDeletion deletes the targets of the baseline that are gone already
 // for Octopus, and waits for those that still look alive.
 func (x *execution) cleanupByDeletion(ctx context.Context) (outcome, error) {
-	known, err := x.knownTargets(ctx)
+	known, targets, err := x.bothGenerations(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	targets, err := x.targets(ctx)
-	if err != nil {
-		return outcome{}, err
-	}
-	baseline := baselineOf(known)
 	if err := x.noteVanished(ctx, known, targets); err != nil {
 		return outcome{}, err
 	}
-	plan := pipeline.PlanRemoval(targets, baseline, x.p.Cleanup.Minimum)
+	plan := pipeline.PlanRemoval(targets, baselineOf(known), x.p.Cleanup.Minimum)
 	if plan.Blocked != "" {
 		return x.blocked(plan.Blocked)
 	}
@@ -201,11 +196,7 @@ func (x *execution) cleanupByRunbook(ctx context.Context) (outcome, error) {
 			remedy:  fmt.Sprintf("read the log of task %s in Octopus, mend the cause, then retry the run", task.ID),
 		}
 	}
-	known, err := x.knownTargets(ctx)
-	if err != nil {
-		return outcome{}, err
-	}
-	targets, err := x.targets(ctx)
+	known, targets, err := x.bothGenerations(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -219,11 +210,7 @@ func (x *execution) cleanupByRunbook(ctx context.Context) (outcome, error) {
 // What a runbook removes it chooses itself, so this holds it back whatever is
 // left of the old generation.
 func (x *execution) tooFewStand(ctx context.Context) (string, error) {
-	known, err := x.knownTargets(ctx)
-	if err != nil {
-		return "", err
-	}
-	targets, err := x.targets(ctx)
+	known, targets, err := x.bothGenerations(ctx)
 	if err != nil {
 		return "", err
 	}

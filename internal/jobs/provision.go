@@ -11,7 +11,8 @@ import (
 )
 
 // provision finds out whether the run's releases can be made, records the
-// targets that stand, then creates the infrastructure release and deploys it. It does not wait for the machines to boot.
+// targets that stand, then creates the infrastructure release and deploys it. It
+// does not wait for the machines to boot.
 func provision(ctx context.Context, x *execution) (outcome, error) {
 	if !x.results.provision.Baseline {
 		if err := x.checkApplication(ctx); err != nil {

@@ -38,6 +38,15 @@ func (x *execution) targetsWith(ctx context.Context, roles []string) ([]pipeline
 	return targets, nil
 }
 
+// bothGenerations reads what the run knows of its targets, and what stands now.
+func (x *execution) bothGenerations(ctx context.Context) (known map[string]store.Target, standing []pipeline.Target, err error) {
+	if known, err = x.knownTargets(ctx); err != nil {
+		return nil, nil, err
+	}
+	standing, err = x.targets(ctx)
+	return known, standing, err
+}
+
 func asTarget(t octopus.Target) pipeline.Target {
 	return pipeline.Target{
 		ID: t.ID, Name: storable(t.Name), Health: t.HealthStatus, Disabled: t.IsDisabled,

@@ -42,11 +42,7 @@ func verify(ctx context.Context, x *execution) (outcome, error) {
 // prove reads what Octopus shows and judges it. What it saw is saved at the end
 // of the execution.
 func (x *execution) prove(ctx context.Context, infrastructure octopus.Task) (pipeline.Proof, error) {
-	targets, err := x.targets(ctx)
-	if err != nil {
-		return pipeline.Proof{}, err
-	}
-	known, err := x.knownTargets(ctx)
+	known, targets, err := x.bothGenerations(ctx)
 	if err != nil {
 		return pipeline.Proof{}, err
 	}

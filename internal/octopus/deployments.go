@@ -100,7 +100,8 @@ func (c *Client) EnsureDeployment(ctx context.Context, spec DeploymentSpec) (dep
 	if made.ID == "" || made.TaskID == "" {
 		return Deployment{}, false, c.broken(op, "the deployment in the answer has no Id or no TaskId")
 	}
-	return c.deployment(made, Task{ID: made.TaskID, State: stateQueued}), true, nil
+	task := Task{ID: made.TaskID, State: stateQueued, WebURL: c.webURL(nil, "tasks/"+made.TaskID)}
+	return c.deployment(made, task), true, nil
 }
 
 // ReleaseDeployments returns all deployments of a release, newest first.
