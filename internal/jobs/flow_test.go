@@ -170,10 +170,17 @@ func TestFailedInfrastructureDeploymentFailsTheRun(t *testing.T) {
 func TestFewerTargetsThanExpectedFailsInTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{ShortBy: 1}}})
-	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) {
-		p.Infrastructure.Targets, p.Verify.Timeout = 3, 3*time.Second
-	}), "aaaaaaaaaa")
-	failed := w.untilDone(run.ID, pipeline.Failed)
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Infrastructure.Targets = 3 }), "aaaaaaaaaa")
+	w.until("one target is deployed", func() bool {
+		now := w.run(run.ID)
+		if now.Status == pipeline.Waiting {
+			w.sim.Advance(10 * time.Second)
+			w.wake()
+		}
+		return strings.Contains(now.Reason, "1 deployed")
+	})
+	w.expire(run.ID)
+	failed := w.untilEnd(run.ID)
 	if !strings.Contains(failed.Reason, "3 expected, 1 available, 1 deployed") {
 		t.Errorf("the reason is %q", failed.Reason)
 	}
@@ -439,10 +446,10 @@ func (o oddTask) Task(context.Context, string) (octopus.Task, error) { return o.
 func TestStageEndsWithItsTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
-	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) { p.Verify.Timeout, p.Verify.Grace = 2*time.Second, time.Second }), "aaaaaaaaaa")
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
 	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
-	w.fault(simulator.Fault{Status: http.StatusServiceUnavailable, Times: 8})
-	w.wake()
+	w.fault(simulator.Fault{Status: http.StatusServiceUnavailable, Times: 6})
+	w.expire(run.ID)
 	failed := w.untilEnd(run.ID)
 	if failed.Status != pipeline.Failed {
 		t.Fatalf("the run is %s: %s", failed.Status, failed.Reason)

@@ -250,6 +250,15 @@ func (w *world) wake() {
 	}
 }
 
+// expire lets the time of the run's stage be over.
+func (w *world) expire(id uuid.UUID) {
+	w.t.Helper()
+	if _, err := w.pool.Exec(w.t.Context(), "update runs set deadline_at = now() - interval '1 second' where id = $1", id); err != nil {
+		w.t.Fatal(err)
+	}
+	w.wake()
+}
+
 // untilEnd waits until the run has ended, without moving Octopus' clock.
 func (w *world) untilEnd(id uuid.UUID) store.Run {
 	w.t.Helper()
