@@ -162,7 +162,8 @@ func (e *Engine) Wake(ctx context.Context, tx pgx.Tx, server string) (int, error
 	if err != nil {
 		return 0, fmt.Errorf("looking for runs on server %q: %w", server, err)
 	}
-	for _, run := range active {
+	for _, row := range active {
+		run := store.Run{ID: row.ID, Status: row.Status, Stage: row.Stage, Paused: row.Paused, Reason: row.Reason}
 		if err := e.wake(ctx, tx, run); err != nil {
 			return 0, err
 		}

@@ -309,3 +309,28 @@ func TestOverridesInOneProjectAreNotLost(t *testing.T) {
 		t.Errorf("%d overrides were set, want %d: one was lost and set again", got, runs)
 	}
 }
+
+// A run that cannot be read any more, as after a change of version, holds
+// nobody else up.
+func TestRunThatCannotBeReadHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	if _, err := w.sim.HelloWorld(simulator.HelloWorldOptions{Environment: "Production", Project: "Shop", Role: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	odd := w.commit(w.pipeline(), "aaaaaaaaaa")
+	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) {
+		p.Name, p.Environment, p.Application.Project, p.Infrastructure.Project = "shop", "Production", "Shop", "Shop Infrastructure"
+		p.Infrastructure.Roles = []string{"shop"}
+	}), "bbbbbbbbbb")
+	w.untilWaiting(odd.ID, pipeline.VerifyStage, "")
+	w.until("the run is odd", func() bool {
+		_, err := w.pool.Exec(t.Context(), `update runs set config = '{"verify": "for ever"}' where id = $1 and status = 'waiting'`, odd.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = store.New(w.pool).GetRun(t.Context(), odd.ID)
+		return err != nil
+	})
+	w.untilDone(run.ID, pipeline.Succeeded)
+}

@@ -3,8 +3,10 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/rivertype"
 
@@ -61,45 +63,57 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 
 // wakeDue has the runs look at Octopus that no event has woken in time.
 func (e *Engine) wakeDue(ctx context.Context) error {
-	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
-		due, err := store.New(tx).LockDueWaiting(ctx, store.LockDueWaitingParams{Now: e.Now(), Count: reconcileBatch})
+	due, err := store.New(e.Pool).DueWaiting(ctx, store.DueWaitingParams{Now: e.Now(), Count: reconcileBatch})
+	if err != nil {
+		return fmt.Errorf("looking for runs that are due: %w", err)
+	}
+	return e.each(ctx, due, func(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+		run, err := store.New(tx).LockIfDue(ctx, store.LockIfDueParams{ID: id, Now: e.Now()})
 		if err != nil {
 			return err
 		}
-		for _, run := range due {
-			if err := e.resume(ctx, tx, run, run.Reason); err != nil {
-				return err
-			}
-		}
-		return nil
+		return e.resume(ctx, tx, run, run.Reason)
 	})
 }
 
 // recoverLost gives the runs of processes that are gone to another execution.
 func (e *Engine) recoverLost(ctx context.Context) error {
-	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+	lost, err := store.New(e.Pool).ExpiredLeases(ctx, reconcileBatch)
+	if err != nil {
+		return fmt.Errorf("looking for lost executions: %w", err)
+	}
+	return e.each(ctx, lost, func(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 		q := store.New(tx)
-		lost, err := q.LockExpiredLeases(ctx, reconcileBatch)
+		run, err := q.LockIfExpired(ctx, id)
 		if err != nil {
 			return err
 		}
-		for _, run := range lost {
-			x := &execution{Engine: e, run: run}
-			if err := x.endAttempt(ctx, q, stateLost, lostMessage); err != nil {
-				return err
-			}
-			if err := x.setJobState(ctx, q, stateRetrying); err != nil {
-				return err
-			}
-			if err := record(ctx, q, run, e.Now(), eventAttemptLost, lostMessage, nil); err != nil {
-				return err
-			}
-			if err := e.resume(ctx, tx, run, run.Reason); err != nil {
-				return err
-			}
+		x := &execution{Engine: e, run: run}
+		if err := x.endAttempt(ctx, q, stateLost, lostMessage); err != nil {
+			return err
 		}
-		return nil
+		if err := x.setJobState(ctx, q, stateRetrying); err != nil {
+			return err
+		}
+		if err := record(ctx, q, run, e.Now(), eventAttemptLost, lostMessage, nil); err != nil {
+			return err
+		}
+		return e.resume(ctx, tx, run, run.Reason)
 	})
+}
+
+// each does something with runs, each in a transaction of its own: one that
+// cannot be dealt with must not keep the others from it. A run that is no longer
+// as it was (pgx.ErrNoRows) is passed over.
+func (e *Engine) each(ctx context.Context, ids []uuid.UUID, do func(context.Context, pgx.Tx, uuid.UUID) error) error {
+	var errs []error
+	for _, id := range ids {
+		err := pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error { return do(ctx, tx, id) })
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			errs = append(errs, fmt.Errorf("reconciling run %s: %w", id, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // recoverVanished replaces River jobs that will never act for their runs: ones

@@ -89,6 +89,37 @@ func (q *Queries) CountRunsByStatus(ctx context.Context) ([]CountRunsByStatusRow
 	return items, nil
 }
 
+const dueWaiting = `-- name: DueWaiting :many
+select id from runs where status = 'waiting' and next_check_at <= $1::timestamptz
+order by next_check_at limit $2
+`
+
+type DueWaitingParams struct {
+	Now   time.Time
+	Count int32
+}
+
+// Waiting runs whose next look is due.
+func (q *Queries) DueWaiting(ctx context.Context, arg DueWaitingParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, dueWaiting, arg.Now, arg.Count)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const endRun = `-- name: EndRun :one
 update runs set status = $1, reason = $2, remedy = $3, retry_from = $4, job_id = null, lease_until = null,
     next_check_at = null, paused = false, deadline_at = null, ended_at = $5::timestamptz
@@ -152,6 +183,31 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 		&i.EndedAt,
 	)
 	return i, err
+}
+
+const expiredLeases = `-- name: ExpiredLeases :many
+select id from runs where status = 'running' and lease_until < now() order by id limit $1
+`
+
+// Runs whose executing process has vanished.
+func (q *Queries) ExpiredLeases(ctx context.Context, count int32) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, expiredLeases, count)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const extendLease = `-- name: ExtendLease :execrows
@@ -463,54 +519,34 @@ func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
 }
 
 const lockActiveOnServer = `-- name: LockActiveOnServer :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where server = $1 and status in ('running', 'waiting') order by id for update
+select id, status, stage, paused, reason from runs where server = $1 and status in ('running', 'waiting') order by id for update
 `
 
-// The runs that an event from the server may concern, in one locking order.
-func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]Run, error) {
+type LockActiveOnServerRow struct {
+	ID     uuid.UUID
+	Status pipeline.Status
+	Stage  pipeline.Stage
+	Paused bool
+	Reason string
+}
+
+// The runs that an event from the server may concern, in one locking order; of
+// each no more than waking it takes.
+func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]LockActiveOnServerRow, error) {
 	rows, err := q.db.Query(ctx, lockActiveOnServer, server)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Run{}
+	items := []LockActiveOnServerRow{}
 	for rows.Next() {
-		var i Run
+		var i LockActiveOnServerRow
 		if err := rows.Scan(
 			&i.ID,
-			&i.Pipeline,
-			&i.Number,
-			&i.DeliveryID,
-			&i.Server,
-			&i.Lane,
-			&i.Config,
-			&i.Repository,
-			&i.Ref,
-			&i.CommitSha,
-			&i.Message,
-			&i.Author,
-			&i.Version,
-			&i.CommitUrl,
 			&i.Status,
 			&i.Stage,
-			&i.Round,
-			&i.QueuePosition,
-			&i.LaneTurn,
-			&i.Reason,
-			&i.Remedy,
-			&i.RetryFrom,
-			&i.SupersededBy,
-			&i.JobID,
-			&i.LeaseUntil,
-			&i.Wakes,
-			&i.NextCheckAt,
 			&i.Paused,
-			&i.DeadlineAt,
-			&i.CancelRequestedAt,
-			&i.CancelReason,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.EndedAt,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}
@@ -522,131 +558,104 @@ func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]Run,
 	return items, nil
 }
 
-const lockDueWaiting = `-- name: LockDueWaiting :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where status = 'waiting' and next_check_at <= $1::timestamptz
-order by next_check_at limit $2 for update skip locked
+const lockIfDue = `-- name: LockIfDue :one
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 and status = 'waiting' and next_check_at <= $2::timestamptz
+for update skip locked
 `
 
-type LockDueWaitingParams struct {
-	Now   time.Time
-	Count int32
+type LockIfDueParams struct {
+	ID  uuid.UUID
+	Now time.Time
 }
 
-// Waiting runs whose next look is due; replicas share them out.
-func (q *Queries) LockDueWaiting(ctx context.Context, arg LockDueWaitingParams) ([]Run, error) {
-	rows, err := q.db.Query(ctx, lockDueWaiting, arg.Now, arg.Count)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Run{}
-	for rows.Next() {
-		var i Run
-		if err := rows.Scan(
-			&i.ID,
-			&i.Pipeline,
-			&i.Number,
-			&i.DeliveryID,
-			&i.Server,
-			&i.Lane,
-			&i.Config,
-			&i.Repository,
-			&i.Ref,
-			&i.CommitSha,
-			&i.Message,
-			&i.Author,
-			&i.Version,
-			&i.CommitUrl,
-			&i.Status,
-			&i.Stage,
-			&i.Round,
-			&i.QueuePosition,
-			&i.LaneTurn,
-			&i.Reason,
-			&i.Remedy,
-			&i.RetryFrom,
-			&i.SupersededBy,
-			&i.JobID,
-			&i.LeaseUntil,
-			&i.Wakes,
-			&i.NextCheckAt,
-			&i.Paused,
-			&i.DeadlineAt,
-			&i.CancelRequestedAt,
-			&i.CancelReason,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.EndedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// Returns no row when the run is not due any more, or somebody else is at it.
+func (q *Queries) LockIfDue(ctx context.Context, arg LockIfDueParams) (Run, error) {
+	row := q.db.QueryRow(ctx, lockIfDue, arg.ID, arg.Now)
+	var i Run
+	err := row.Scan(
+		&i.ID,
+		&i.Pipeline,
+		&i.Number,
+		&i.DeliveryID,
+		&i.Server,
+		&i.Lane,
+		&i.Config,
+		&i.Repository,
+		&i.Ref,
+		&i.CommitSha,
+		&i.Message,
+		&i.Author,
+		&i.Version,
+		&i.CommitUrl,
+		&i.Status,
+		&i.Stage,
+		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
+		&i.Reason,
+		&i.Remedy,
+		&i.RetryFrom,
+		&i.SupersededBy,
+		&i.JobID,
+		&i.LeaseUntil,
+		&i.Wakes,
+		&i.NextCheckAt,
+		&i.Paused,
+		&i.DeadlineAt,
+		&i.CancelRequestedAt,
+		&i.CancelReason,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.EndedAt,
+	)
+	return i, err
 }
 
-const lockExpiredLeases = `-- name: LockExpiredLeases :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where status = 'running' and lease_until < now()
-order by id limit $1 for update skip locked
+const lockIfExpired = `-- name: LockIfExpired :one
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked
 `
 
-// Runs whose executing process has vanished.
-func (q *Queries) LockExpiredLeases(ctx context.Context, count int32) ([]Run, error) {
-	rows, err := q.db.Query(ctx, lockExpiredLeases, count)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Run{}
-	for rows.Next() {
-		var i Run
-		if err := rows.Scan(
-			&i.ID,
-			&i.Pipeline,
-			&i.Number,
-			&i.DeliveryID,
-			&i.Server,
-			&i.Lane,
-			&i.Config,
-			&i.Repository,
-			&i.Ref,
-			&i.CommitSha,
-			&i.Message,
-			&i.Author,
-			&i.Version,
-			&i.CommitUrl,
-			&i.Status,
-			&i.Stage,
-			&i.Round,
-			&i.QueuePosition,
-			&i.LaneTurn,
-			&i.Reason,
-			&i.Remedy,
-			&i.RetryFrom,
-			&i.SupersededBy,
-			&i.JobID,
-			&i.LeaseUntil,
-			&i.Wakes,
-			&i.NextCheckAt,
-			&i.Paused,
-			&i.DeadlineAt,
-			&i.CancelRequestedAt,
-			&i.CancelReason,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.EndedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// Returns no row when the run is leased again, or somebody else is at it.
+func (q *Queries) LockIfExpired(ctx context.Context, id uuid.UUID) (Run, error) {
+	row := q.db.QueryRow(ctx, lockIfExpired, id)
+	var i Run
+	err := row.Scan(
+		&i.ID,
+		&i.Pipeline,
+		&i.Number,
+		&i.DeliveryID,
+		&i.Server,
+		&i.Lane,
+		&i.Config,
+		&i.Repository,
+		&i.Ref,
+		&i.CommitSha,
+		&i.Message,
+		&i.Author,
+		&i.Version,
+		&i.CommitUrl,
+		&i.Status,
+		&i.Stage,
+		&i.Round,
+		&i.QueuePosition,
+		&i.LaneTurn,
+		&i.Reason,
+		&i.Remedy,
+		&i.RetryFrom,
+		&i.SupersededBy,
+		&i.JobID,
+		&i.LeaseUntil,
+		&i.Wakes,
+		&i.NextCheckAt,
+		&i.Paused,
+		&i.DeadlineAt,
+		&i.CancelRequestedAt,
+		&i.CancelReason,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.EndedAt,
+	)
+	return i, err
 }
 
 const lockLane = `-- name: LockLane :exec

@@ -103,18 +103,27 @@ update runs set wakes = wakes + 1 where id = $1;
 update runs set cancel_requested_at = sqlc.arg('now')::timestamptz, cancel_reason = sqlc.arg('reason') where id = sqlc.arg('id');
 
 -- name: LockActiveOnServer :many
--- The runs that an event from the server may concern, in one locking order.
-select * from runs where server = $1 and status in ('running', 'waiting') order by id for update;
+-- The runs that an event from the server may concern, in one locking order; of
+-- each no more than waking it takes.
+select id, status, stage, paused, reason from runs where server = $1 and status in ('running', 'waiting') order by id for update;
 
--- name: LockDueWaiting :many
--- Waiting runs whose next look is due; replicas share them out.
-select * from runs where status = 'waiting' and next_check_at <= sqlc.arg('now')::timestamptz
-order by next_check_at limit sqlc.arg('count') for update skip locked;
+-- name: DueWaiting :many
+-- Waiting runs whose next look is due.
+select id from runs where status = 'waiting' and next_check_at <= sqlc.arg('now')::timestamptz
+order by next_check_at limit sqlc.arg('count');
 
--- name: LockExpiredLeases :many
+-- name: LockIfDue :one
+-- Returns no row when the run is not due any more, or somebody else is at it.
+select * from runs where id = sqlc.arg('id') and status = 'waiting' and next_check_at <= sqlc.arg('now')::timestamptz
+for update skip locked;
+
+-- name: ExpiredLeases :many
 -- Runs whose executing process has vanished.
-select * from runs where status = 'running' and lease_until < now()
-order by id limit sqlc.arg('count') for update skip locked;
+select id from runs where status = 'running' and lease_until < now() order by id limit sqlc.arg('count');
+
+-- name: LockIfExpired :one
+-- Returns no row when the run is leased again, or somebody else is at it.
+select * from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked;
 
 -- name: UnleasedRunning :many
 -- Running runs that no process executes: their River job should be due.
