@@ -155,19 +155,26 @@ func (s scalar) origin() string {
 	return show(s.written)
 }
 
-// texts reads a list of texts.
-func (o *object) texts(key, want string) []scalar {
+// list takes the items of a list, and the path that leads to it. There are none
+// when the key is absent or its value is no list.
+func (o *object) list(key, want string) (items []*node, path string) {
+	path = join(o.path, key)
 	n := o.take(key)
 	if n == nil {
-		return nil
+		return nil, path
 	}
-	path := join(o.path, key)
 	if n.kind != listKind {
 		o.r.failKind(n, path, "a list of "+want)
-		return nil
+		return nil, path
 	}
+	return n.items, path
+}
+
+// texts reads a list of texts.
+func (o *object) texts(key, want string) []scalar {
+	items, path := o.list(key, want)
 	var all []scalar
-	for i, item := range n.items {
+	for i, item := range items {
 		if s, ok := o.r.textAt(item, index(path, i), want); ok {
 			all = append(all, s)
 		}
@@ -195,17 +202,12 @@ func (o *object) nonEmpty(key, want string) {
 // each reads a list of objects. A wrong item yields a zero value, so that the
 // places in the list and in the file agree.
 func each[T any](o *object, key, want string, read func(*object) T) []T {
-	n := o.take(key)
-	if n == nil {
+	items, path := o.list(key, want)
+	if items == nil {
 		return nil
 	}
-	path := join(o.path, key)
-	if n.kind != listKind {
-		o.r.failKind(n, path, "a list of "+want)
-		return nil
-	}
-	all := make([]T, 0, len(n.items))
-	for i, item := range n.items {
+	all := make([]T, 0, len(items))
+	for i, item := range items {
 		o.r.places[index(path, i)] = place{at: item.at}
 		child := o.r.objectAt(item, index(path, i), "an object")
 		all = append(all, read(child))
