@@ -172,16 +172,26 @@ func (h *handler) create(ctx context.Context, tx pgx.Tx, delivery uuid.UUID, sta
 	return runs, nil
 }
 
-// duplicateReceipt answers for a delivery that came before with what became of
-// it then.
-func duplicateReceipt(ctx context.Context, queries *store.Queries, again store.InsertDeliveryParams) (api.Receipt, error) {
+// firstDelivery finds the delivery that came before under the same id, counts
+// the repetition on it, and finds the runs that it started.
+func firstDelivery(ctx context.Context, queries *store.Queries, again store.InsertDeliveryParams) (store.Delivery, []store.Run, error) {
 	first, err := queries.CountDuplicate(ctx, store.CountDuplicateParams{Source: again.Source, ExternalID: again.ExternalID})
 	if err != nil {
-		return api.Receipt{}, fmt.Errorf("noting the repeated delivery: %w", err)
+		return first, nil, fmt.Errorf("noting the repeated delivery: %w", err)
 	}
 	runs, err := queries.RunsOfDelivery(ctx, first.ID)
 	if err != nil {
-		return api.Receipt{}, fmt.Errorf("finding the first delivery's runs: %w", err)
+		return first, nil, fmt.Errorf("finding the first delivery's runs: %w", err)
+	}
+	return first, runs, nil
+}
+
+// duplicateReceipt answers for a delivery that came before with what became of
+// it then.
+func duplicateReceipt(ctx context.Context, queries *store.Queries, again store.InsertDeliveryParams) (api.Receipt, error) {
+	first, runs, err := firstDelivery(ctx, queries, again)
+	if err != nil {
+		return api.Receipt{}, err
 	}
 	receipt := api.Receipt{
 		Status: api.ReceiptStatusDuplicate, Delivery: first.ID, Runs: runRefs(runs),

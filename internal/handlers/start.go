@@ -124,13 +124,9 @@ func (h *handler) startByHand(ctx context.Context, tx pgx.Tx, delivery store.Ins
 }
 
 func repeatedStart(ctx context.Context, queries *store.Queries, again store.InsertDeliveryParams) (store.Run, error) {
-	first, err := queries.CountDuplicate(ctx, store.CountDuplicateParams{Source: again.Source, ExternalID: again.ExternalID})
+	first, runs, err := firstDelivery(ctx, queries, again)
 	if err != nil {
-		return store.Run{}, fmt.Errorf("finding the first request with this key: %w", err)
-	}
-	runs, err := queries.RunsOfDelivery(ctx, first.ID)
-	if err != nil {
-		return store.Run{}, fmt.Errorf("finding the first request's run: %w", err)
+		return store.Run{}, err
 	}
 	if len(runs) == 0 || !bytes.Equal(first.BodySha256, again.BodySha256) {
 		p := problemf(keyReused, "the Idempotency-Key %q came with another body at %s", again.ExternalID, first.ReceivedAt.UTC().Format("2006-01-02 15:04:05Z"))
