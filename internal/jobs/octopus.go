@@ -26,7 +26,7 @@ type Octopus interface {
 	CheckRelease(ctx context.Context, spec octopus.ReleaseSpec) error
 	EnsureRelease(ctx context.Context, spec octopus.ReleaseSpec) (octopus.Release, bool, error)
 	EnsureDeployment(ctx context.Context, spec octopus.DeploymentSpec) (octopus.Deployment, bool, error)
-	ReleaseDeployments(ctx context.Context, releaseID string) ([]octopus.Deployment, error)
+	FindDeployment(ctx context.Context, spec octopus.DeploymentSpec) (octopus.Deployment, bool, error)
 	Deployments(ctx context.Context, query octopus.DeploymentQuery) ([]octopus.Deployment, error)
 	EnsureRunbookRun(ctx context.Context, spec octopus.RunbookSpec) (octopus.Task, bool, error)
 

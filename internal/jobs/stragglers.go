@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,12 +30,14 @@ func (x *execution) stragglers(ctx context.Context) (busy string, err error) {
 	if err != nil || before == nil {
 		return "", err
 	}
-	deployment, err := x.deploymentOf(ctx, before.result)
-	if err != nil || deployment == nil {
-		return "", err
+	r := before.result
+	deployment, found, err := x.octopus.FindDeployment(ctx, octopus.DeploymentSpec{
+		ReleaseID: r.ReleaseID, EnvironmentID: r.EnvironmentID, TenantID: r.TenantID, Marker: r.Marker,
+	})
+	if octopus.IsNotFound(err) {
+		return "", nil // Octopus has forgotten the release, and with it the deployment
 	}
-	settled, err := x.settled(ctx, before.result, *deployment)
-	if err != nil || settled {
+	if err != nil || !found || x.settled(r, deployment) {
 		return "", err
 	}
 	registered, err := x.registered(ctx, before)
@@ -67,16 +68,16 @@ func (x *execution) registered(ctx context.Context, before *provisioning) (int, 
 // settled tells whether the grace time has passed since the deployment ended.
 // How long it took is Octopus' to tell, when it began is our own clock's: the
 // two clocks may differ.
-func (x *execution) settled(ctx context.Context, r provisionResult, d octopus.Deployment) (bool, error) {
-	task, err := x.octopus.Task(ctx, d.TaskID)
-	if octopus.IsNotFound(err) {
-		return true, nil
+func (x *execution) settled(r provisionResult, d octopus.Deployment) bool {
+	switch taskState(d.Task) {
+	case pipeline.TaskGone:
+		return true
+	case pipeline.TaskActive:
+		return false
+	case pipeline.TaskSucceeded, pipeline.TaskFailed:
 	}
-	if err != nil || !task.IsCompleted {
-		return false, err
-	}
-	ended := r.Began.Add(task.CompletedTime.Sub(d.Created))
-	return x.Now().Sub(ended) > x.p.Verify.Grace, nil
+	ended := r.Began.Add(d.Task.CompletedTime.Sub(d.Created))
+	return x.Now().Sub(ended) > x.p.Verify.Grace
 }
 
 // unprovenBefore finds the last provisioning in the lane, unless its run
@@ -109,22 +110,4 @@ func (x *execution) asProvisioning(ctx context.Context, q *store.Queries, run st
 		return nil, err
 	}
 	return &provisioning{run: run, result: r, baseline: baselineOf(known)}, nil
-}
-
-// deploymentOf finds the deployment of a provisioning, also when its answer was
-// lost; nil means that there was none, or that Octopus has forgotten it.
-func (x *execution) deploymentOf(ctx context.Context, r provisionResult) (*octopus.Deployment, error) {
-	deployments, err := x.octopus.ReleaseDeployments(ctx, r.ReleaseID)
-	if octopus.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, deployment := range deployments {
-		if strings.Contains(deployment.Comments, r.Marker) {
-			return &deployment, nil
-		}
-	}
-	return nil, nil
 }

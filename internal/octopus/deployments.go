@@ -76,19 +76,9 @@ func (c *Client) EnsureDeployment(ctx context.Context, spec DeploymentSpec) (dep
 	if spec.ReleaseID == "" || spec.EnvironmentID == "" || spec.Marker == "" {
 		return Deployment{}, false, c.refuse(op, "the id of the release, the id of the environment or the marker is empty", "")
 	}
-	existing, err := c.releaseDeployments(ctx, op, spec.ReleaseID)
-	if err != nil {
-		return Deployment{}, false, err
-	}
-	ours := slices.IndexFunc(existing, func(d deploymentDocument) bool {
-		return strings.EqualFold(d.EnvironmentID, spec.EnvironmentID) && strings.EqualFold(d.TenantID, spec.TenantID) && carries(d.Comments, spec.Marker)
-	})
-	if ours >= 0 {
-		merged, err := c.mergeTasks(ctx, existing[ours:ours+1])
-		if err != nil {
-			return Deployment{}, false, err
-		}
-		return merged[0], false, nil
+	deployment, found, err := c.FindDeployment(ctx, spec)
+	if found || err != nil {
+		return deployment, false, err
 	}
 	made, err := post[deploymentDocument](ctx, c, op, "/api/{spaceId}/deployments", nil, newDeployment{
 		ReleaseID: spec.ReleaseID, EnvironmentID: spec.EnvironmentID, TenantID: spec.TenantID,
@@ -104,13 +94,25 @@ func (c *Client) EnsureDeployment(ctx context.Context, spec DeploymentSpec) (dep
 	return c.deployment(made, task), true, nil
 }
 
-// ReleaseDeployments returns all deployments of a release, newest first.
-func (c *Client) ReleaseDeployments(ctx context.Context, releaseID string) ([]Deployment, error) {
-	found, err := c.releaseDeployments(ctx, "list the deployments of "+releaseID, releaseID)
+// FindDeployment looks for the release's deployment to the environment under the
+// marker, and tells whether there is one.
+func (c *Client) FindDeployment(ctx context.Context, spec DeploymentSpec) (deployment Deployment, found bool, err error) {
+	op := fmt.Sprintf("look for the deployment of %s to %s", spec.ReleaseID, spec.EnvironmentID)
+	existing, err := c.releaseDeployments(ctx, op, spec.ReleaseID)
 	if err != nil {
-		return nil, err
+		return Deployment{}, false, err
 	}
-	return c.mergeTasks(ctx, found)
+	ours := slices.IndexFunc(existing, func(d deploymentDocument) bool {
+		return strings.EqualFold(d.EnvironmentID, spec.EnvironmentID) && strings.EqualFold(d.TenantID, spec.TenantID) && carries(d.Comments, spec.Marker)
+	})
+	if ours < 0 {
+		return Deployment{}, false, nil
+	}
+	merged, err := c.mergeTasks(ctx, existing[ours:ours+1])
+	if err != nil {
+		return Deployment{}, false, err
+	}
+	return merged[0], true, nil
 }
 
 func (c *Client) releaseDeployments(ctx context.Context, op, releaseID string) ([]deploymentDocument, error) {

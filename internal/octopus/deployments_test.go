@@ -176,23 +176,26 @@ func TestEnsureDeploymentRefusals(t *testing.T) {
 	}
 }
 
-func TestReleaseDeployments(t *testing.T) {
+func TestFindDeployment(t *testing.T) {
 	t.Parallel()
-	s := newDeploymentServer(t, deploymentJSON(3, "", ""), deploymentJSON(2, "Tenants-1", ""))
-	got, err := s.client().ReleaseDeployments(t.Context(), "Releases-7")
-	if err != nil || len(got) != 2 {
-		t.Fatalf("got %+v, %v", got, err)
+	s := newDeploymentServer(t, deploymentJSON(3, "", toProduction.Marker), deploymentJSON(2, "Tenants-1", toProduction.Marker))
+	got, found, err := s.client().FindDeployment(t.Context(), toProduction)
+	if err != nil || !found || got.ID != "Deployments-3" {
+		t.Fatalf("got %+v, %t, %v", got, found, err)
 	}
-	if got[0].Task != (octopus.Task{ID: "ServerTasks-3"}) {
-		t.Errorf("a task that Octopus does not show any more is told as %+v", got[0].Task)
+	if got.Task != (octopus.Task{ID: "ServerTasks-3"}) {
+		t.Errorf("a task that Octopus does not show any more is told as %+v", got.Task)
 	}
-	if got[1].Task.State != "Success" || got[1].TenantID != "Tenants-1" {
-		t.Errorf("got %+v", got[1])
+	forTenant := toProduction
+	forTenant.TenantID = "Tenants-1"
+	got, found, err = s.client().FindDeployment(t.Context(), forTenant)
+	if err != nil || !found || got.Task.State != "Success" || got.TenantID != "Tenants-1" {
+		t.Errorf("got %+v, %t, %v", got, found, err)
 	}
 	s.mu.Lock()
 	s.kept = nil
 	s.mu.Unlock()
-	if got, err = s.client().ReleaseDeployments(t.Context(), "Releases-7"); err != nil || len(got) != 0 {
+	if got, found, err = s.client().FindDeployment(t.Context(), toProduction); err != nil || found {
 		t.Errorf("without deployments: got %v, %v", got, err)
 	}
 }

@@ -571,9 +571,9 @@ func TestSimulatorTurnover(t *testing.T) {
 			if override, err := c.Override(t.Context(), w.ProjectID, w.EnvironmentID, w.TenantID); err != nil || override != "" {
 				t.Errorf("the override is still %q, %v", override, err)
 			}
-			of, err := c.ReleaseDeployments(t.Context(), infra.ID)
-			if err != nil || len(of) != 1 || !of[0].Task.FinishedSuccessfully {
-				t.Errorf("the infrastructure's deployments are %+v, %v", of, err)
+			of := w.Deployments(w.InfrastructureProjectID)
+			if len(of) != 1 || of[0].ReleaseID != infra.ID || of[0].State != "Success" {
+				t.Errorf("the infrastructure's deployments are %+v", of)
 			}
 		})
 	}
