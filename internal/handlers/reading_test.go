@@ -164,7 +164,10 @@ func (s *server) work(id uuid.UUID) {
 	for i, stage := range []pipeline.Stage{pipeline.Provision, pipeline.CreateRelease} {
 		_, err := s.store.BeginStage(ctx, store.BeginStageParams{Now: now, RunID: id, Stage: stage})
 		must(err)
-		job, err := s.store.EnsureJob(ctx, store.EnsureJobParams{RunID: id, Stage: stage, Round: 1, Now: now})
+		job, err := s.store.JobOfStage(ctx, store.JobOfStageParams{RunID: id, Stage: stage, Round: 1})
+		if i > 0 { // the first stage's job came with the run
+			job, err = s.store.InsertJob(ctx, store.InsertJobParams{RunID: id, Stage: stage, Round: 1, Now: now})
+		}
 		must(err)
 		_, err = s.store.InsertAttempt(ctx, store.InsertAttemptParams{JobID: job.ID, Number: 1, RiverJobID: 1, Worker: "host-1", StartedAt: now})
 		must(err)

@@ -62,7 +62,7 @@ func begin(ctx context.Context, q *store.Queries, run store.Run, stage pipeline.
 	if err != nil {
 		return run, err
 	}
-	_, err = q.EnsureJob(ctx, store.EnsureJobParams{RunID: run.ID, Stage: stage, Round: round, Now: time.Now()})
+	_, err = q.InsertJob(ctx, store.InsertJobParams{RunID: run.ID, Stage: stage, Round: round, Now: time.Now()})
 	return run, errors.Join(err, record(ctx, q, run, "started"))
 }
 

@@ -26,9 +26,9 @@ const (
 // found nothing new counts in the same row.
 func (x *execution) openAttempt(ctx context.Context, q *store.Queries) error {
 	run, now := x.run, x.Now()
-	job, err := q.EnsureJob(ctx, store.EnsureJobParams{RunID: run.ID, Stage: run.Stage, Round: run.Round, Now: now})
+	job, err := q.JobOfStage(ctx, store.JobOfStageParams{RunID: run.ID, Stage: run.Stage, Round: run.Round})
 	if err != nil {
-		return fmt.Errorf("noting the job: %w", err)
+		return fmt.Errorf("reading the job: %w", err)
 	}
 	last, err := x.lastAttempt(ctx, q, job)
 	if err != nil {

@@ -94,15 +94,14 @@ func (x *execution) writeDone(ctx context.Context, tx pgx.Tx, run store.Run, end
 	if !more {
 		return x.endRun(ctx, tx, run, store.EndRunParams{Status: pipeline.Succeeded, Reason: end.message}, eventRunSucceeded)
 	}
-	jobID, err := x.insertJob(ctx, tx, run.ID, next)
+	jobID, err := x.beginJob(ctx, tx, run.ID, next, run.Round)
 	if err != nil {
 		return err
 	}
 	if err := q.AdvanceRun(ctx, store.AdvanceRunParams{ID: run.ID, Stage: next, JobID: jobID}); err != nil {
 		return fmt.Errorf("advancing the run to %s: %w", next, err)
 	}
-	_, err = q.EnsureJob(ctx, store.EnsureJobParams{RunID: run.ID, Stage: next, Round: run.Round, Now: x.Now()})
-	return err
+	return nil
 }
 
 // writeWait parks the run, unless something asked it to look again meanwhile.

@@ -31,6 +31,10 @@ const (
 	endCancel
 )
 
+func (k endKind) String() string {
+	return [...]string{"done", "wait", "retry", "fail", "cancel"}[k]
+}
+
 // judge turns what a stage returned into an ending, and clears the run's own
 // override when the run is about to end.
 func (x *execution) judge(ctx context.Context, result outcome, err error) ending {
@@ -89,10 +93,6 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 		})
 	}
 	return end
-}
-
-func (k endKind) String() string {
-	return [...]string{"done", "wait", "retry", "fail", "cancel"}[k]
 }
 
 // mayTidyStill tells whether there is time left to clear the override: as much

@@ -23,9 +23,17 @@ func (e *Engine) Prepare(ctx context.Context, tx pgx.Tx, pipelines []pipeline.Pi
 	}
 	slices.Sort(lanes)
 	for _, lane := range slices.Compact(lanes) {
-		if err := store.New(tx).LockLane(ctx, lane); err != nil {
-			return fmt.Errorf("taking lane %q: %w", lane, err)
+		if err := lockLane(ctx, store.New(tx), lane); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// lockLane lets transactions that enter or leave a lane take turns.
+func lockLane(ctx context.Context, q *store.Queries, lane string) error {
+	if err := q.LockLane(ctx, lane); err != nil {
+		return fmt.Errorf("taking lane %q: %w", lane, err)
 	}
 	return nil
 }
@@ -34,8 +42,8 @@ func (e *Engine) Prepare(ctx context.Context, tx pgx.Tx, pipelines []pipeline.Pi
 // it; under the policy "latest" it supersedes its pipeline's queued runs.
 func (e *Engine) Create(ctx context.Context, tx pgx.Tx, deliveryID uuid.UUID, p pipeline.Pipeline, c pipeline.Commit) (store.Run, error) {
 	q := store.New(tx)
-	if err := q.LockLane(ctx, p.Lane()); err != nil {
-		return store.Run{}, fmt.Errorf("taking lane %q: %w", p.Lane(), err)
+	if err := lockLane(ctx, q, p.Lane()); err != nil {
+		return store.Run{}, err
 	}
 	run, err := e.insertRun(ctx, q, deliveryID, p, c)
 	if err != nil {
@@ -107,7 +115,7 @@ func (e *Engine) supersedeQueued(ctx context.Context, q *store.Queries, by store
 // start gives the run its lane and the job of a stage.
 func (e *Engine) start(ctx context.Context, tx pgx.Tx, run store.Run, stage pipeline.Stage, round int32) (store.Run, error) {
 	q := store.New(tx)
-	jobID, err := e.insertJob(ctx, tx, run.ID, stage)
+	jobID, err := e.beginJob(ctx, tx, run.ID, stage, round)
 	if err != nil {
 		return run, err
 	}
@@ -115,10 +123,16 @@ func (e *Engine) start(ctx context.Context, tx pgx.Tx, run store.Run, stage pipe
 	if err != nil {
 		return run, fmt.Errorf("starting the run: %w", err)
 	}
-	if _, err := q.EnsureJob(ctx, store.EnsureJobParams{RunID: run.ID, Stage: stage, Round: round, Now: e.Now()}); err != nil {
-		return run, fmt.Errorf("noting the job of stage %s: %w", stage, err)
-	}
 	return run, record(ctx, q, run, e.Now(), eventRunStarted, fmt.Sprintf("The run holds its lane and begins with %s.", stage), nil)
+}
+
+// beginJob makes the job of a stage in a round, and has River perform it.
+func (e *Engine) beginJob(ctx context.Context, tx pgx.Tx, run uuid.UUID, stage pipeline.Stage, round int32) (int64, error) {
+	_, err := store.New(tx).InsertJob(ctx, store.InsertJobParams{RunID: run, Stage: stage, Round: round, Now: e.Now()})
+	if err != nil {
+		return 0, fmt.Errorf("inserting the job of stage %s: %w", stage, err)
+	}
+	return e.insertJob(ctx, tx, run, stage)
 }
 
 // insertJob has River perform a stage.
@@ -137,8 +151,8 @@ func (e *Engine) insertJob(ctx context.Context, tx pgx.Tx, run uuid.UUID, stage 
 // startNext gives a freed lane to the run that is first in its queue.
 func (e *Engine) startNext(ctx context.Context, tx pgx.Tx, lane string) error {
 	q := store.New(tx)
-	if err := q.LockLane(ctx, lane); err != nil {
-		return fmt.Errorf("taking lane %q: %w", lane, err)
+	if err := lockLane(ctx, q, lane); err != nil {
+		return err
 	}
 	taken, err := q.LaneIsTaken(ctx, lane)
 	if err != nil || taken {

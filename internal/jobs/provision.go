@@ -39,9 +39,9 @@ func provision(ctx context.Context, x *execution) (outcome, error) {
 	}
 	deployment, _, err := x.octopus.EnsureDeployment(ctx, octopus.DeploymentSpec{
 		ReleaseID:     release.ID,
-		ProjectID:     x.results.provision.ProjectID,
-		EnvironmentID: x.results.provision.EnvironmentID,
-		TenantID:      x.results.provision.TenantID,
+		ProjectID:     r.ProjectID,
+		EnvironmentID: r.EnvironmentID,
+		TenantID:      r.TenantID,
 		Comment:       x.comment("provisions new targets for"),
 		Marker:        r.Marker,
 	})

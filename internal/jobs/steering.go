@@ -65,8 +65,8 @@ func (e *Engine) checkRetry(ctx context.Context, tx pgx.Tx, run store.Run, from 
 		}
 	}
 	q := store.New(tx)
-	if err := q.LockLane(ctx, run.Lane); err != nil {
-		return fmt.Errorf("taking lane %q: %w", run.Lane, err)
+	if err := lockLane(ctx, q, run.Lane); err != nil {
+		return err
 	}
 	newer, err := q.NewerInLane(ctx, store.NewerInLaneParams{Lane: run.Lane, ID: run.ID, LaneTurn: run.LaneTurn})
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -66,40 +66,6 @@ func (q *Queries) EndAttempt(ctx context.Context, arg EndAttemptParams) error {
 	return err
 }
 
-const ensureJob = `-- name: EnsureJob :one
-insert into jobs (run_id, stage, round, state, created_at) values ($1, $2, $3, 'queued', $4)
-on conflict (run_id, stage, round) do update set state = jobs.state
-returning id, run_id, stage, round, state, created_at, finished_at
-`
-
-type EnsureJobParams struct {
-	RunID uuid.UUID
-	Stage pipeline.Stage
-	Round int32
-	Now   time.Time
-}
-
-// The job of a stage in a round; it is made by the first execution's insertion.
-func (q *Queries) EnsureJob(ctx context.Context, arg EnsureJobParams) (Job, error) {
-	row := q.db.QueryRow(ctx, ensureJob,
-		arg.RunID,
-		arg.Stage,
-		arg.Round,
-		arg.Now,
-	)
-	var i Job
-	err := row.Scan(
-		&i.ID,
-		&i.RunID,
-		&i.Stage,
-		&i.Round,
-		&i.State,
-		&i.CreatedAt,
-		&i.FinishedAt,
-	)
-	return i, err
-}
-
 const insertAttempt = `-- name: InsertAttempt :one
 insert into attempts (job_id, number, river_job_id, worker, started_at) values ($1, $2, $3, $4, $5)
 returning id, job_id, number, river_job_id, worker, started_at, ended_at, checks, outcome, error
@@ -133,6 +99,64 @@ func (q *Queries) InsertAttempt(ctx context.Context, arg InsertAttemptParams) (A
 		&i.Checks,
 		&i.Outcome,
 		&i.Error,
+	)
+	return i, err
+}
+
+const insertJob = `-- name: InsertJob :one
+insert into jobs (run_id, stage, round, state, created_at) values ($1, $2, $3, 'queued', $4)
+returning id, run_id, stage, round, state, created_at, finished_at
+`
+
+type InsertJobParams struct {
+	RunID uuid.UUID
+	Stage pipeline.Stage
+	Round int32
+	Now   time.Time
+}
+
+// The job of a stage in a round.
+func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, error) {
+	row := q.db.QueryRow(ctx, insertJob,
+		arg.RunID,
+		arg.Stage,
+		arg.Round,
+		arg.Now,
+	)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.RunID,
+		&i.Stage,
+		&i.Round,
+		&i.State,
+		&i.CreatedAt,
+		&i.FinishedAt,
+	)
+	return i, err
+}
+
+const jobOfStage = `-- name: JobOfStage :one
+select id, run_id, stage, round, state, created_at, finished_at from jobs where run_id = $1 and stage = $2 and round = $3
+`
+
+type JobOfStageParams struct {
+	RunID uuid.UUID
+	Stage pipeline.Stage
+	Round int32
+}
+
+func (q *Queries) JobOfStage(ctx context.Context, arg JobOfStageParams) (Job, error) {
+	row := q.db.QueryRow(ctx, jobOfStage, arg.RunID, arg.Stage, arg.Round)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.RunID,
+		&i.Stage,
+		&i.Round,
+		&i.State,
+		&i.CreatedAt,
+		&i.FinishedAt,
 	)
 	return i, err
 }

@@ -1,8 +1,10 @@
--- name: EnsureJob :one
--- The job of a stage in a round; it is made by the first execution's insertion.
+-- name: InsertJob :one
+-- The job of a stage in a round.
 insert into jobs (run_id, stage, round, state, created_at) values ($1, $2, $3, 'queued', sqlc.arg('now'))
-on conflict (run_id, stage, round) do update set state = jobs.state
 returning *;
+
+-- name: JobOfStage :one
+select * from jobs where run_id = $1 and stage = $2 and round = $3;
 
 -- name: SetJobState :exec
 update jobs set state = $4, finished_at = sqlc.narg('finished_at')
