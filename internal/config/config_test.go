@@ -56,9 +56,9 @@ func TestEverything(t *testing.T) {
 		Infrastructure: pipeline.Infrastructure{
 			Project: "Hello World Infrastructure", Channel: "Default", Version: "0.0.{run}",
 			Packages: []pipeline.Package{{Step: "Provision", Reference: "templates", Version: "1.4.2"}},
-			Roles:    []string{"hello-world"}, Targets: 2,
+			Git:      pipeline.GitDefault, Roles: []string{"hello-world"}, Targets: 2,
 		},
-		Application: pipeline.Application{Project: "Hello World", Channel: "Default", Version: "1.0.{run}"},
+		Application: pipeline.Application{Project: "Hello World", Channel: "Default", Version: "1.0.{run}", Git: pipeline.GitCommit},
 		Policy:      pipeline.Latest,
 		Verify:      pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},
 		Cleanup:     pipeline.Cleanup{Mode: pipeline.CleanupDelete, Minimum: 2, Timeout: 15 * time.Minute},
@@ -66,11 +66,12 @@ func TestEverything(t *testing.T) {
 		Name: "hello-world-production", Source: "build", Repository: "acme/hello-world", Branches: []string{"main"},
 		Server: server, Environment: "Production",
 		Infrastructure: pipeline.Infrastructure{
-			Project: "Hello World Infrastructure", Version: "0.0.{run}-{pipeline}", Roles: []string{"hello-world"}, Targets: 4,
+			Project: "Hello World Infrastructure", Version: "0.0.{run}-{pipeline}", Git: pipeline.GitCommit,
+			Roles: []string{"hello-world"}, Targets: 4,
 		},
 		Application: pipeline.Application{
 			Project: "Hello World", Channel: "Default", Version: "{version}-{pipeline}",
-			Packages: []pipeline.Package{{Step: "Deploy", Version: "{version}"}},
+			Packages: []pipeline.Package{{Step: "Deploy", Version: "{version}"}}, Git: pipeline.GitCommit,
 		},
 		Policy:  pipeline.FIFO,
 		Verify:  pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},

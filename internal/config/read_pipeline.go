@@ -91,6 +91,7 @@ func readInfrastructure(o *object) pipeline.Infrastructure {
 		Channel:  optional(o, "channel", octopusName("channel", "Channels"), ""),
 		Version:  o.releaseVersion(),
 		Packages: each(o, "packages", "packages", readPackage),
+		Git:      o.gitSource(),
 		Roles:    o.roles(),
 		Targets:  o.targets(),
 	}
@@ -102,7 +103,13 @@ func readApplication(o *object) pipeline.Application {
 		Channel:  optional(o, "channel", octopusName("channel", "Channels"), ""),
 		Version:  o.releaseVersion(),
 		Packages: each(o, "packages", "packages", readPackage),
+		Git:      o.gitSource(),
 	}
+}
+
+// gitSource reads where the process of a version-controlled project is read.
+func (o *object) gitSource() pipeline.GitSource {
+	return optional(o, "git", choice(pipeline.GitCommit, pipeline.GitRef, pipeline.GitDefault), pipeline.GitCommit)
 }
 
 func readPackage(o *object) pipeline.Package {

@@ -52,6 +52,9 @@ type Infrastructure struct {
 	Version Template `json:"version"`
 	// Packages pins package versions; steps not named get the newest version.
 	Packages []Package `json:"packages,omitempty"`
+	// Git says where the process of a project that lives in Git is read; "" is
+	// GitCommit. It means nothing for other projects.
+	Git GitSource `json:"git,omitempty"`
 	// Roles are the target tags that tell this pipeline's targets from others.
 	Roles []string `json:"roles"`
 	// Targets is how many new targets one deployment is expected to bring.
@@ -67,7 +70,25 @@ type Application struct {
 	Version Template `json:"version"`
 	// Packages pins package versions; steps not named get the newest version.
 	Packages []Package `json:"packages,omitempty"`
+	// Git says where the process of a project that lives in Git is read; "" is
+	// GitCommit. It means nothing for other projects.
+	Git GitSource `json:"git,omitempty"`
 }
+
+// GitSource says from which state of its Git repository Octopus reads the
+// process of a version-controlled project when it makes a release.
+type GitSource string
+
+// The Git sources.
+const (
+	// GitCommit is the run's commit, on the run's ref.
+	GitCommit GitSource = "commit"
+	// GitRef is the head of the run's ref at the time when the release is made.
+	GitRef GitSource = "ref"
+	// GitDefault is the head of the project's own default branch, for a process
+	// that lives in another repository than the commits.
+	GitDefault GitSource = "default"
+)
 
 // Package pins the version of one package in a release.
 type Package struct {
