@@ -78,7 +78,7 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // IsTransient tells whether the same call may succeed later by itself.
 func IsTransient(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := asError(err)
 	return ok && e.Kind == Transient
 }
 
@@ -89,11 +89,14 @@ func IsNotFound(err error) bool { return errors.Is(err, errNotFound) }
 // RetryAfter returns how long the server wants to be left alone, 0 where it
 // did not say.
 func RetryAfter(err error) time.Duration {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := asError(err); ok {
 		return e.RetryAfter
 	}
 	return 0
 }
+
+// asError finds what a call to Octopus failed with.
+func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
 
 // fail completes an error: it writes the sentence and keeps the API key out of
 // everything that was read from elsewhere.
@@ -150,7 +153,7 @@ func retryAfter(h http.Header) time.Duration {
 // conflict (400 or 409: it uses both for either) with words that hold the
 // phrase. Octopus gives errors no codes.
 func refusedWith(err error, phrase string) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := asError(err)
 	if !ok || e.Status != http.StatusBadRequest && e.Status != http.StatusConflict {
 		return false
 	}

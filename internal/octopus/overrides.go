@@ -49,6 +49,28 @@ func (c *Client) Override(ctx context.Context, projectID, environmentID, tenantI
 	return current, nil
 }
 
+// AutoDeployOverride is an entry of a project's auto-deploy overrides: the release
+// that new targets in the environment get, and for the tenant if there is one.
+type AutoDeployOverride struct{ EnvironmentID, TenantID, ReleaseID string }
+
+// Overrides returns all auto-deploy overrides of a project.
+func (c *Client) Overrides(ctx context.Context, projectID string) ([]AutoDeployOverride, error) {
+	op := "list the auto-deploy overrides of project " + projectID
+	document, err := c.projectDocument(ctx, op, projectID)
+	if err != nil {
+		return nil, err
+	}
+	written, err := overridesIn(document)
+	if err != nil {
+		return nil, c.broken(op, err.Error())
+	}
+	overrides := make([]AutoDeployOverride, len(written))
+	for i, o := range written {
+		overrides[i] = AutoDeployOverride{EnvironmentID: o.entry.EnvironmentID, TenantID: o.entry.TenantID, ReleaseID: o.entry.ReleaseID}
+	}
+	return overrides, nil
+}
+
 // SetOverride makes auto-deploy give the release to new targets. It writes the
 // project only when that is not so already, and reads it back.
 //
@@ -79,6 +101,23 @@ func (c *Client) ClearOverride(ctx context.Context, projectID, environmentID, te
 	})
 }
 
+// DeleteOverride removes the override whatever release it names, and returns the
+// release's id, "" when there was none. The caller has to hold the same lock as
+// for SetOverride.
+func (c *Client) DeleteOverride(ctx context.Context, projectID, environmentID, tenantID string) (releaseID string, err error) {
+	op := fmt.Sprintf("delete the auto-deploy override of project %s", projectID)
+	if environmentID == "" {
+		return "", c.refuse(op, "the id of the environment is empty", "")
+	}
+	_, err = c.editOverride(ctx, op, projectID, overrideKey{environmentID, tenantID}, func(current string) string {
+		if releaseID == "" {
+			releaseID = current
+		}
+		return ""
+	})
+	return releaseID, err
+}
+
 // editOverride brings a project's override from what it is to what choose
 // makes of it, and tells whether it had to write. Every round reads first, so
 // that the round after a write is the proof that the write has come through.
@@ -104,7 +143,7 @@ func (c *Client) editOverride(ctx context.Context, op, projectID string, key ove
 			return wrote, c.broken(op, err.Error())
 		}
 		switch err := c.putProject(ctx, op, projectID, edited); {
-		case isOutOfDate(err): // somebody else wrote in between: start over
+		case IsOutOfDate(err): // somebody else wrote in between: start over
 		case err != nil:
 			return wrote, err
 		default:
@@ -217,9 +256,9 @@ func overridesIn(document []byte) ([]writtenOverride, error) {
 	return written, nil
 }
 
-// isOutOfDate tells whether Octopus refused a write because the document had
+// IsOutOfDate tells whether Octopus refused a write because the document had
 // changed since it was read. Observed: "… because submitted data was out of
 // date. Refresh the document and try again.", as 400 or 409.
-func isOutOfDate(err error) bool {
+func IsOutOfDate(err error) bool {
 	return refusedWith(err, "out of date")
 }

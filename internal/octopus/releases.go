@@ -124,6 +124,16 @@ func (c *Client) ownRelease(ctx context.Context, op string, spec ReleaseSpec) (R
 	return c.release(found), nil
 }
 
+// Release returns a release by its id; see IsNotFound.
+func (c *Client) Release(ctx context.Context, id string) (Release, error) {
+	op := "read release " + id
+	found, err := get[releaseDocument](ctx, c, op, "/api/{spaceId}/releases/{id}", params{"id": id})
+	if err == nil && found.ID == "" {
+		err = c.broken(op, "the release in the answer has no Id")
+	}
+	return c.release(found), err
+}
+
 func (c *Client) createRelease(ctx context.Context, op string, spec ReleaseSpec) (Release, error) {
 	channel, err := c.releaseChannel(ctx, op, spec)
 	if err != nil {

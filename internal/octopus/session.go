@@ -2,6 +2,7 @@ package octopus
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,7 +24,9 @@ type call struct {
 	method string
 	route  string // a URI template from the server's base on; "{spaceId}" is filled in
 	params params
-	body   []byte // JSON; nil for none
+	body   []byte // nil for none
+	// contentType is the body's; "" means JSON.
+	contentType string
 }
 
 // params are the values of a route's variables.
@@ -134,7 +137,7 @@ func (c *Client) send(ctx context.Context, request call, target string) (answer,
 		return answer{}, c.refuse(request.op, "the request cannot be built: "+err.Error(), "")
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", cmp.Or(request.contentType, "application/json"))
 	}
 	start := time.Now()
 	res, err := c.session.DoRawRequest(req)

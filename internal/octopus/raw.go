@@ -80,7 +80,7 @@ func withMember(document []byte, name string, value []byte) ([]byte, error) {
 		return nil, err
 	}
 	if found {
-		return slices.Concat(document[:at.start], value, document[at.end:]), nil
+		return splice(document, at, value), nil
 	}
 	closing := bytes.LastIndexByte(document, '}')
 	before := bytes.TrimRight(document[:closing], jsonSpace)
@@ -98,4 +98,41 @@ func quoted(text string) []byte {
 		panic("octopus: encoding a string failed, which encoding/json never does: " + err.Error())
 	}
 	return encoded
+}
+
+// elementsOf returns where the elements of a JSON list lie.
+func elementsOf(list []byte) ([]span, error) {
+	dec := json.NewDecoder(bytes.NewReader(list))
+	if err := expectDelim(dec, '['); err != nil {
+		return nil, err
+	}
+	var elements []span
+	for dec.More() {
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, fmt.Errorf("reading element %d of a list: %w", len(elements), err)
+		}
+		to := int(dec.InputOffset())
+		elements = append(elements, span{to - len(value), to})
+	}
+	return elements, expectDelim(dec, ']')
+}
+
+// appended returns the list with one more element at its end.
+func appended(list, value []byte) ([]byte, error) {
+	elements, err := elementsOf(list)
+	if err != nil {
+		return nil, err
+	}
+	if len(elements) == 0 {
+		opening := bytes.IndexByte(list, '[') + 1
+		return splice(list, span{opening, opening}, value), nil
+	}
+	end := elements[len(elements)-1].end
+	return splice(list, span{end, end}, append([]byte{','}, value...)), nil
+}
+
+// splice returns a copy with the bytes of a span replaced.
+func splice(document []byte, at span, value []byte) []byte {
+	return slices.Concat(document[:at.start], value, document[at.end:])
 }
