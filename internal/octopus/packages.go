@@ -41,9 +41,10 @@ type selectedGitResource struct {
 // releaseTemplate reads what a release of the project has to choose.
 func (c *Client) releaseTemplate(ctx context.Context, op string, spec ReleaseSpec, channelID string) (deployments.DeploymentProcessTemplate, error) {
 	where := params{"projectId": spec.ProjectID, "channel": channelID}
-	if git := cmp.Or(spec.GitCommit, spec.GitRef); git != "" {
-		return get[deployments.DeploymentProcessTemplate](ctx, c, op,
+	if git := spec.git(); git != "" {
+		template, err := get[deployments.DeploymentProcessTemplate](ctx, c, op,
 			"/api/{spaceId}/projects/{projectId}/{gitRef}/deploymentprocesses/template{?channel}", where.with("gitRef", git))
+		return template, gitRefusal(err, spec)
 	}
 	return get[deployments.DeploymentProcessTemplate](ctx, c, op,
 		"/api/{spaceId}/projects/{projectId}/deploymentprocesses/template{?channel}", where)

@@ -1,6 +1,7 @@
 package octopus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -30,6 +31,9 @@ type ReleaseSpec struct {
 	GitRef, GitCommit string
 }
 
+// git is where the process is read, as one word; "" for other projects.
+func (s ReleaseSpec) git() string { return cmp.Or(s.GitCommit, s.GitRef) }
+
 func (s ReleaseSpec) project() string {
 	if s.ProjectName == "" {
 		return s.ProjectID
@@ -42,6 +46,9 @@ type Release struct {
 	ID, Version, ProjectID, ChannelID string
 	// Notes are the release notes, the marker included.
 	Notes string
+	// GitRef and GitCommit are where Octopus read the process of a
+	// version-controlled project; both are empty for other projects.
+	GitRef, GitCommit string
 	// WebURL leads to the release for people.
 	WebURL string
 }
@@ -52,7 +59,9 @@ type releaseDocument struct {
 	ProjectID    string `json:"ProjectId"`
 	ChannelID    string `json:"ChannelId"`
 	ReleaseNotes string
-	Links        links
+	// VersionControlReference is null for projects that do not live in Git.
+	VersionControlReference gitReference
+	Links                   links
 }
 
 // newRelease is the body of the classic POST /releases.
@@ -95,14 +104,24 @@ func (c *Client) EnsureRelease(ctx context.Context, spec ReleaseSpec) (release R
 }
 
 // CheckRelease looks whether EnsureRelease could make sure of the release: it
-// returns the error of a version that is taken by a release without the marker.
-// It changes nothing.
+// returns the error of a version that is taken by a release without the marker,
+// and of a Git reference or commit that Octopus does not find. It changes
+// nothing.
 func (c *Client) CheckRelease(ctx context.Context, spec ReleaseSpec) error {
 	op := fmt.Sprintf("look for release %q of project %s", spec.Version, spec.project())
-	if _, err := c.ownRelease(ctx, op, spec); err != nil && !IsNotFound(err) {
+	_, err := c.ownRelease(ctx, op, spec)
+	if err == nil || !IsNotFound(err) {
 		return err
 	}
-	return nil
+	if spec.git() == "" {
+		return nil
+	}
+	channel, err := c.releaseChannel(ctx, op, spec)
+	if err != nil {
+		return err
+	}
+	_, err = c.releaseTemplate(ctx, op, spec, channel.ID)
+	return err
 }
 
 // ownRelease returns the release of the spec's version when it has the marker.
@@ -152,12 +171,12 @@ func (c *Client) createRelease(ctx context.Context, op string, spec ReleaseSpec)
 		ReleaseNotes: mark(spec.Notes, spec.Marker), SelectedPackages: selected,
 		SelectedGitResources: defaultBranches(template.GitResources),
 	}
-	if spec.GitRef != "" || spec.GitCommit != "" {
+	if spec.git() != "" {
 		body.VersionControlReference = &gitReference{spec.GitRef, spec.GitCommit}
 	}
 	made, err := post[releaseDocument](ctx, c, op, "/api/{spaceId}/releases", nil, body)
 	if err != nil {
-		return Release{}, err
+		return Release{}, gitRefusal(err, spec, "git", "commit", "branch", "reference")
 	}
 	if made.ID == "" {
 		return Release{}, c.broken(op, "the release in the answer has no Id")
@@ -186,6 +205,7 @@ func (c *Client) releaseChannel(ctx context.Context, op string, spec ReleaseSpec
 func (c *Client) release(d releaseDocument) Release {
 	return Release{
 		ID: d.ID, Version: d.Version, ProjectID: d.ProjectID, ChannelID: d.ChannelID,
-		Notes: d.ReleaseNotes, WebURL: c.webURL(d.Links, "releases/"+d.ID),
+		Notes: d.ReleaseNotes, GitRef: d.VersionControlReference.GitRef, GitCommit: d.VersionControlReference.GitCommit,
+		WebURL: c.webURL(d.Links, "releases/"+d.ID),
 	}
 }

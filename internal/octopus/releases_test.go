@@ -219,6 +219,72 @@ func TestEnsureReleaseOfAVersionControlledProject(t *testing.T) {
 	}
 }
 
+// Octopus tells which commit a reference meant.
+func TestReleaseTellsWhereItsProcessWasRead(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.says("GET /api/Spaces-1/projects/Projects-1/releases/{version}", `{"Id":"Releases-7","Version":"1.2.3","ReleaseNotes":"[run 7]",
+		"VersionControlReference":{"GitRef":"refs/heads/main","GitCommit":"0123abcd"}}`)
+	spec := shop
+	spec.Version, spec.Marker, spec.GitRef = "1.2.3", "[run 7]", "refs/heads/main"
+	release, created, err := f.client().EnsureRelease(t.Context(), spec)
+	if err != nil || created || release.GitRef != "refs/heads/main" || release.GitCommit != "0123abcd" {
+		t.Errorf("got %+v, created %v, %v", release, created, err)
+	}
+}
+
+// Where Octopus tells that it cannot find a Git state: when the process is read,
+// or when the release is made.
+func TestGitStateThatIsNotFound(t *testing.T) {
+	t.Parallel()
+	const unknown = `{"ErrorMessage":"There was a problem with your request.","Errors":["The git reference 'refs/heads/gone' could not be found."]}`
+	git, other := shop, shop
+	git.GitRef, other.GitRef = "refs/heads/gone", "refs/heads/main"
+	t.Run("reading the process", func(t *testing.T) {
+		t.Parallel()
+		for _, status := range []int{http.StatusNotFound, http.StatusBadRequest} {
+			s := newReleaseServer(t, "")
+			s.on("GET /api/Spaces-1/projects/Projects-1/refs%2Fheads%2Fgone/deploymentprocesses/template", func(w http.ResponseWriter, _ *http.Request) {
+				reply(w, status, unknown)
+			})
+			for name, do := range map[string]func(*octopus.Client, octopus.ReleaseSpec) error{
+				"check": func(c *octopus.Client, spec octopus.ReleaseSpec) error { return c.CheckRelease(t.Context(), spec) },
+				"ensure": func(c *octopus.Client, spec octopus.ReleaseSpec) error {
+					_, _, err := c.EnsureRelease(t.Context(), spec)
+					return err
+				},
+			} {
+				err := do(s.client(), git)
+				wantPermanent(t, err, "refs/heads/gone")
+				if !errors.Is(err, octopus.ErrGitState) || octopus.IsNotFound(err) {
+					t.Errorf("%s, status %d: the error %v is not of the Git state", name, status, err)
+				}
+				if err := do(s.client(), other); err != nil {
+					t.Errorf("%s of a reference that exists: %v", name, err)
+				}
+			}
+			if len(s.posts()) != 1 {
+				t.Errorf("%d releases posted, want that of the existing reference", len(s.posts()))
+			}
+		}
+	})
+	t.Run("making the release", func(t *testing.T) {
+		t.Parallel()
+		for body, want := range map[string]bool{
+			unknown: true,
+			`{"ErrorMessage":"There was a problem with your request.","Errors":["No package version was specified."]}`: false,
+		} {
+			s := newReleaseServer(t, "")
+			s.effect = func(w http.ResponseWriter) { reply(w, http.StatusBadRequest, body) }
+			_, _, err := s.client().EnsureRelease(t.Context(), other)
+			wantPermanent(t, err)
+			if got := errors.Is(err, octopus.ErrGitState); got != want {
+				t.Errorf("%s: of the Git state %t, want %t", body, got, want)
+			}
+		}
+	})
+}
+
 func TestEnsureReleaseChoosesBranchesForGitSteps(t *testing.T) {
 	t.Parallel()
 	s := newReleaseServer(t, "")
