@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"regrow/internal/client"
+	"regrow/internal/octopus"
 	"regrow/internal/terminal"
 )
 
@@ -83,6 +84,9 @@ func exitCode(err error) int {
 	if problem, ok := errors.AsType[*client.Error](err); ok {
 		return exitOfProblem(problem.Status)
 	}
+	if refused, ok := errors.AsType[*octopus.Error](err); ok {
+		return exitOfOctopus(refused)
+	}
 	_, notReached := errors.AsType[*url.Error](err)
 	switch {
 	case errors.Is(err, errTimeout):
@@ -116,6 +120,13 @@ func exitOfProblem(status int) int {
 	default:
 		return exitFailed
 	}
+}
+
+func exitOfOctopus(refused *octopus.Error) int {
+	if refused.Kind == octopus.Transient {
+		return exitUnreachable
+	}
+	return exitRefused
 }
 
 // tell says on the error stream what went wrong and what to do.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"regrow/internal/config"
 	"regrow/internal/jobs"
 	"regrow/internal/octopus"
 )
@@ -26,17 +27,25 @@ func (a *App) octopusServers() (map[string]jobs.Server, error) {
 
 	servers := make(map[string]jobs.Server, len(a.Config.Servers))
 	for _, server := range a.Config.Servers {
-		client, err := octopus.New(octopus.Config{
-			URL: server.URL, APIKey: server.APIKey.Reveal(), Space: server.Space,
-			RequestsPerMinute: server.RequestsPerMinute, UserAgent: "regrow/" + a.Version,
-			Observe: func(method, route string, status int, took time.Duration) {
-				requests.WithLabelValues(server.Name, method, route, strconv.Itoa(status)).Observe(took.Seconds())
-			},
+		client, err := OctopusClient(server, a.Version, func(method, route string, status int, took time.Duration) {
+			requests.WithLabelValues(server.Name, method, route, strconv.Itoa(status)).Observe(took.Seconds())
 		})
 		if err != nil {
-			return nil, fmt.Errorf("server %q: %w", server.Name, err)
+			return nil, err
 		}
 		servers[server.Name] = jobs.Server{Client: client, URL: server.URL, Space: server.Space}
 	}
 	return servers, nil
+}
+
+// OctopusClient makes the client of a configured server. Observe may be nil.
+func OctopusClient(server config.Server, version string, observe func(method, route string, status int, took time.Duration)) (*octopus.Client, error) {
+	client, err := octopus.New(octopus.Config{
+		URL: server.URL, APIKey: server.APIKey.Reveal(), Space: server.Space,
+		RequestsPerMinute: server.RequestsPerMinute, UserAgent: "regrow/" + version, Observe: observe,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("server %q: %w", server.Name, err)
+	}
+	return client, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
@@ -55,19 +56,25 @@ func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error)
 // paused longer loses the lock.
 const changeTime = 2 * time.Minute
 
-// withProject lets one process at a time read, change and write back an Octopus
-// project: the document carries no version by which Octopus could tell that two
-// changes crossed.
+// withProject is ChangeProject for the run's server.
 func (x *execution) withProject(ctx context.Context, projectID string, change func(context.Context) error) error {
+	return ChangeProject(ctx, x.Pool, x.p.Server.URL, projectID, change)
+}
+
+// ChangeProject lets one process at a time read, change and write back an Octopus
+// project: the document carries no version by which Octopus could tell that two
+// changes crossed. The lock is the database's; change gets a context that ends
+// before the lock could be lost.
+func ChangeProject(ctx context.Context, pool *pgxpool.Pool, serverURL, projectID string, change func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
-	return pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		q := store.New(tx)
 		// The transaction is idle while Octopus answers.
 		if err := q.AllowIdleness(ctx, strconv.FormatInt(changeTime.Milliseconds(), 10)); err != nil {
 			return fmt.Errorf("preparing the change of project %s: %w", projectID, err)
 		}
-		lock := store.LockProjectParams{ServerUrl: x.p.Server.URL, ProjectID: projectID}
+		lock := store.LockProjectParams{ServerUrl: serverURL, ProjectID: projectID}
 		if err := q.LockProject(ctx, lock); err != nil {
 			return fmt.Errorf("waiting for other changes of project %s: %w", projectID, err)
 		}
