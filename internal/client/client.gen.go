@@ -90,6 +90,27 @@ func (e DeliveryOutcome) Valid() bool {
 	}
 }
 
+// Defines values for GitSource.
+const (
+	GitSourceCommit  GitSource = "commit"
+	GitSourceDefault GitSource = "default"
+	GitSourceRef     GitSource = "ref"
+)
+
+// Valid indicates whether the value is a known member of the GitSource enum.
+func (e GitSource) Valid() bool {
+	switch e {
+	case GitSourceCommit:
+		return true
+	case GitSourceDefault:
+		return true
+	case GitSourceRef:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	HealthStatusOk HealthStatus = "ok"
@@ -309,7 +330,10 @@ func (e TargetGeneration) Valid() bool {
 // Application defines model for Application.
 type Application struct {
 	Channel string `json:"channel,omitempty,omitzero"`
-	Project string `json:"project"`
+
+	// Git Where Octopus reads the process of a project that lives in Git: at the webhook's commit, at the head of its branch, or at that of the project's default branch.
+	Git     GitSource `json:"git,omitempty,omitzero"`
+	Project string    `json:"project"`
 
 	// Version The template of the release's version.
 	Version string `json:"version"`
@@ -458,6 +482,9 @@ type EventList struct {
 	Next int64 `json:"next,omitempty,omitzero"`
 }
 
+// GitSource Where Octopus reads the process of a project that lives in Git: at the webhook's commit, at the head of its branch, or at that of the project's default branch.
+type GitSource string
+
 // Health defines model for Health.
 type Health struct {
 	Status HealthStatus `json:"status"`
@@ -468,9 +495,12 @@ type HealthStatus string
 
 // Infrastructure defines model for Infrastructure.
 type Infrastructure struct {
-	Channel string   `json:"channel,omitempty,omitzero"`
-	Project string   `json:"project"`
-	Roles   []string `json:"roles"`
+	Channel string `json:"channel,omitempty,omitzero"`
+
+	// Git Where Octopus reads the process of a project that lives in Git: at the webhook's commit, at the head of its branch, or at that of the project's default branch.
+	Git     GitSource `json:"git,omitempty,omitzero"`
+	Project string    `json:"project"`
+	Roles   []string  `json:"roles"`
 
 	// Targets How many new targets a run brings.
 	Targets int `json:"targets"`

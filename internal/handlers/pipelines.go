@@ -48,10 +48,11 @@ func showPipeline(p pipeline.Pipeline) api.Pipeline {
 		Environment: p.Environment, Tenant: p.Tenant, Lane: p.Lane(),
 		Infrastructure: api.Infrastructure{
 			Project: p.Infrastructure.Project, Channel: p.Infrastructure.Channel, Version: string(p.Infrastructure.Version),
-			Roles: noNil(p.Infrastructure.Roles), Targets: p.Infrastructure.Targets,
+			Git: api.GitSource(p.Infrastructure.Git), Roles: noNil(p.Infrastructure.Roles), Targets: p.Infrastructure.Targets,
 		},
 		Application: api.Application{
 			Project: p.Application.Project, Channel: p.Application.Channel, Version: string(p.Application.Version),
+			Git: api.GitSource(p.Application.Git),
 		},
 		Policy: api.PipelinePolicy(p.Policy),
 		Verify: api.Verify{
