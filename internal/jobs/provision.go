@@ -106,6 +106,9 @@ func (x *execution) locate(ctx context.Context) error {
 	}
 	r := &x.results.provision
 	r.EnvironmentID, r.ProjectID = environment.ID, project.ID
+	if r.gitState, err = x.gitState(project, x.p.Infrastructure.Git, infrastructureKey); err != nil {
+		return err
+	}
 	if x.p.Tenant == "" {
 		return nil
 	}
@@ -117,15 +120,21 @@ func (x *execution) locate(ctx context.Context) error {
 	return nil
 }
 
+const infrastructureKey = "infrastructure"
+
 func (x *execution) infrastructureRelease(ctx context.Context) (octopus.Release, error) {
-	infrastructure := x.p.Infrastructure
+	infrastructure, r := x.p.Infrastructure, &x.results.provision
 	release, err := x.ensureRelease(ctx, releaseWanted{
-		project: infrastructure.Project, projectID: x.results.provision.ProjectID,
+		project: infrastructure.Project, projectID: r.ProjectID,
 		channel: infrastructure.Channel, version: infrastructure.Version, packages: infrastructure.Packages,
+		git: r.gitState, key: infrastructureKey,
 	})
-	r := &x.results.provision
+	if err != nil {
+		return release, err
+	}
 	r.ReleaseID, r.ReleaseVersion, r.ReleaseURL = release.ID, release.Version, release.WebURL
-	return release, err
+	r.gitState = gitState{release.GitRef, release.GitCommit}
+	return release, nil
 }
 
 // place names where the run deploys to.

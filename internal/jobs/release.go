@@ -19,6 +19,7 @@ func createRelease(ctx context.Context, x *execution) (outcome, error) {
 	}
 	r := &x.results.createRelease
 	r.ProjectID, r.ReleaseID, r.ReleaseVersion, r.ReleaseURL = wanted.projectID, release.ID, release.Version, release.WebURL
+	r.gitState = gitState{release.GitRef, release.GitCommit}
 	return done("Release %s of %s stands.", release.Version, wanted.project)
 }
 
@@ -27,6 +28,9 @@ type releaseWanted struct {
 	project, projectID, channel string
 	version                     pipeline.Template
 	packages                    []pipeline.Package
+	git                         gitState
+	// key is where the configuration speaks of it.
+	key string
 }
 
 // ensureRelease makes sure that this run's release stands: it finds the one
@@ -42,7 +46,7 @@ func (x *execution) ensureRelease(ctx context.Context, w releaseWanted) (octopus
 	}
 	spec.ChannelID = channel.ID
 	release, _, err := x.octopus.EnsureRelease(ctx, spec)
-	return release, err
+	return release, w.gitFailure(err)
 }
 
 func (x *execution) releaseSpec(w releaseWanted) (octopus.ReleaseSpec, error) {
@@ -57,6 +61,7 @@ func (x *execution) releaseSpec(w releaseWanted) (octopus.ReleaseSpec, error) {
 	return octopus.ReleaseSpec{
 		ProjectID: w.projectID, ProjectName: w.project, Version: version,
 		Notes: x.releaseNotes(), Marker: x.marker(""), Packages: packages,
+		GitRef: w.git.Ref, GitCommit: w.git.Commit,
 	}, err
 }
 
@@ -71,15 +76,27 @@ func (x *execution) checkApplication(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return x.octopus.CheckRelease(ctx, spec)
+	channel, err := x.octopus.Channel(ctx, wanted.projectID, wanted.channel)
+	if err != nil {
+		return err
+	}
+	spec.ChannelID = channel.ID
+	return wanted.gitFailure(x.octopus.CheckRelease(ctx, spec))
 }
+
+const applicationKey = "application"
 
 func (x *execution) applicationWanted(ctx context.Context) (releaseWanted, error) {
 	application := x.p.Application
 	project, err := x.octopus.Project(ctx, application.Project)
+	if err != nil {
+		return releaseWanted{}, err
+	}
+	git, err := x.gitState(project, application.Git, applicationKey)
 	return releaseWanted{
 		project: application.Project, projectID: project.ID,
 		channel: application.Channel, version: application.Version, packages: application.Packages,
+		git: git, key: applicationKey,
 	}, err
 }
 

@@ -31,6 +31,7 @@ type provisionResult struct {
 	ReleaseID      string `json:"release_id,omitempty"`
 	ReleaseVersion string `json:"release_version,omitempty"`
 	ReleaseURL     string `json:"release_url,omitempty"`
+	gitState
 	DeploymentID   string `json:"deployment_id,omitempty"`
 	DeploymentURL  string `json:"deployment_url,omitempty"`
 	TaskID         string `json:"task_id,omitempty"`
@@ -50,6 +51,7 @@ type releaseResult struct {
 	ReleaseID      string `json:"release_id,omitempty"`
 	ReleaseVersion string `json:"release_version,omitempty"`
 	ReleaseURL     string `json:"release_url,omitempty"`
+	gitState
 }
 
 type overrideResult struct {
