@@ -57,6 +57,7 @@ func TestEverything(t *testing.T) {
 			Project: "Hello World Infrastructure", Channel: "Default", Version: "0.0.{run}",
 			Packages: []pipeline.Package{{Step: "Provision", Reference: "templates", Version: "1.4.2"}},
 			Git:      pipeline.GitDefault, Roles: []string{"hello-world"}, Targets: 2,
+			MachinePolicy: "Immutable Infrastructure",
 		},
 		Application: pipeline.Application{Project: "Hello World", Channel: "Default", Version: "1.0.{run}", Git: pipeline.GitCommit},
 		Policy:      pipeline.Latest,
@@ -67,7 +68,7 @@ func TestEverything(t *testing.T) {
 		Server: server, Environment: "Production",
 		Infrastructure: pipeline.Infrastructure{
 			Project: "Hello World Infrastructure", Version: "0.0.{run}-{pipeline}", Git: pipeline.GitCommit,
-			Roles: []string{"hello-world"}, Targets: 4,
+			Roles: []string{"hello-world"}, Targets: 4, MachinePolicy: "Immutable Infrastructure",
 		},
 		Application: pipeline.Application{
 			Project: "Hello World", Channel: "Default", Version: "{version}-{pipeline}",

@@ -17,6 +17,9 @@ const (
 	defaultCleanupTimeout = 15 * time.Minute
 )
 
+// defaultMachinePolicy is the policy of the immutable-infrastructure guide.
+const defaultMachinePolicy = "Immutable Infrastructure"
+
 // maxTargets bounds what one deployment can be expected to bring.
 const maxTargets = 1000
 
@@ -94,6 +97,8 @@ func readInfrastructure(o *object) pipeline.Infrastructure {
 		Git:      o.gitSource(),
 		Roles:    o.roles(),
 		Targets:  o.targets(),
+
+		MachinePolicy: o.machinePolicy(),
 	}
 }
 
@@ -161,6 +166,16 @@ func (o *object) roles() []string {
 		seen[role] = true
 	}
 	return values(scalars)
+}
+
+func (o *object) machinePolicy() string {
+	name := octopusName("machine policy", "MachinePolicies")
+	given := name.parse
+	name.parse = func(text string) (string, bool) {
+		text, ok := given(text)
+		return text, ok && fold(text) != ""
+	}
+	return optional(o, "machine_policy", name, defaultMachinePolicy)
 }
 
 func (o *object) targets() int {

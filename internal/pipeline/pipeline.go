@@ -59,6 +59,9 @@ type Infrastructure struct {
 	Roles []string `json:"roles"`
 	// Targets is how many new targets one deployment is expected to bring.
 	Targets int `json:"targets"`
+	// MachinePolicy is the name of the policy by which Octopus checks and removes
+	// the targets. Runs do not need it; setting up and examining does.
+	MachinePolicy string `json:"machine_policy,omitempty"`
 }
 
 // Application describes the project whose release goes onto the new targets.
