@@ -55,6 +55,10 @@ func standardKey(secret string) (*standardwebhooks.Webhook, error) {
 	return standardwebhooks.NewWebhookRaw(key)
 }
 
+func (generic) habits() habits {
+	return habits{proof: standardwebhooks.HeaderWebhookSignature, id: standardwebhooks.HeaderWebhookID, media: mediaJSON}
+}
+
 // verify checks the signature first and the timestamp, which it covers, then.
 // The library does the former; for the latter it would look at its own clock.
 func (g generic) verify(r Request) error {

@@ -10,6 +10,8 @@ const (
 	headerGitHubEvent     = "X-GitHub-Event"
 	headerGitHubDelivery  = "X-GitHub-Delivery"
 	headerGitHubSignature = "X-Hub-Signature-256"
+
+	eventPush = "push"
 )
 
 // lookalikes are the headers of senders that send GitHub's headers too, but
@@ -25,6 +27,12 @@ var lookalikes = []struct{ header, sender string }{
 type gitHub struct{ secrets []string }
 
 func newGitHub(source Source) gitHub { return gitHub{secrets: source.secrets()} }
+
+func (gitHub) habits() habits {
+	return habits{
+		proof: headerGitHubSignature, id: headerGitHubDelivery, event: headerGitHubEvent, usualEvent: eventPush, media: mediaJSON,
+	}
+}
 
 // verify checks the signature over the body as it was sent, form or not.
 func (g gitHub) verify(r Request) error {
@@ -69,7 +77,7 @@ func (gitHub) read(r Request, doc *document) (Delivery, error) {
 	}
 	delivery := Delivery{ID: id, Event: event}
 	switch event {
-	case "push":
+	case eventPush:
 		delivery.Commits, delivery.Ignored = doc.gitHubPush()
 	case "ping":
 		delivery.Ignored = "the hook works; pushes to branches will start runs"

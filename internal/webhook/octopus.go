@@ -17,6 +17,8 @@ func newOctopus(source Source) (octopus, error) {
 	return octopus{secrets: source.secrets(), headerKey: source.HeaderKey}, nil
 }
 
+func (o octopus) habits() habits { return habits{proof: o.headerKey} }
+
 func (o octopus) verify(r Request) error {
 	sent := r.Header.Get(o.headerKey)
 	if sent == "" {

@@ -71,13 +71,15 @@ type Receiver struct {
 
 // sender is what the kinds of sources differ in.
 type sender interface {
+	// habits are the headers that all requests of the kind have.
+	habits() habits
 	// verify tells whether the request was made by someone who knows a secret.
 	verify(Request) error
-	// payload returns the JSON text in a verified request.
+	// payload returns the JSON text in a request.
 	payload(Request) ([]byte, error)
 	// hidden names a member whose value is a secret wherever it stands, or "".
 	hidden() string
-	// read says what a verified payload means.
+	// read says what a payload means.
 	read(Request, *document) (Delivery, error)
 }
 
@@ -108,13 +110,25 @@ func (r *Receiver) MaxBody() int64 { return r.source.MaxBody }
 // error is an *Error; one whose Reason is neither Unauthorized nor TooLarge
 // comes from a sender who knows the secret.
 func (r *Receiver) Receive(request Request) (Delivery, error) {
-	if size := int64(len(request.Body)); size > r.source.MaxBody {
-		return Delivery{}, newError(TooLarge, "",
-			"the body has %d bytes, the source takes %d; send less, or raise the source's limit", size, r.source.MaxBody)
+	if err := r.checkSize(request); err != nil {
+		return Delivery{}, err
 	}
 	if err := r.sender.verify(request); err != nil {
 		return Delivery{}, err
 	}
+	return r.read(request)
+}
+
+func (r *Receiver) checkSize(request Request) error {
+	if size := int64(len(request.Body)); size > r.source.MaxBody {
+		return newError(TooLarge, "",
+			"the body has %d bytes, the source takes %d; send less, or raise the source's limit", size, r.source.MaxBody)
+	}
+	return nil
+}
+
+// read says what a request means, whoever sent it.
+func (r *Receiver) read(request Request) (Delivery, error) {
 	payload, err := r.sender.payload(request)
 	if err != nil {
 		return Delivery{}, err
