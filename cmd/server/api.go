@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,8 @@ const defaultServer = "http://127.0.0.1:8080"
 
 // apiFlags say which server a command asks and how it shows the answer.
 type apiFlags struct {
-	server, token, tokenFile, output string
+	server, token, tokenFile string
+	output                   outputFlag
 }
 
 func (f *apiFlags) register(cmd *cobra.Command) {
@@ -30,9 +30,8 @@ func (f *apiFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.server, "server", "", "`address` of the server (REGROW_URL, default "+defaultServer+")")
 	flags.StringVar(&f.token, "token", "", "bearer token of the API (better in REGROW_TOKEN: other processes see flags)")
 	flags.StringVar(&f.tokenFile, "token-file", "", "`file` that holds the bearer token")
-	flags.StringVarP(&f.output, "output", "o", "text", "`form` of answers: text for people or json for programs")
 	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
-	complete(cmd, "output", "text", "json")
+	f.output.register(cmd)
 }
 
 // complete offers a flag's values to shells.
@@ -53,8 +52,9 @@ type session struct {
 }
 
 func (f *apiFlags) open(s *streams) (*session, error) {
-	if f.output != "text" && f.output != "json" {
-		return nil, usagef("--output is text or json, not %q", f.output)
+	asJSON, err := f.output.isJSON()
+	if err != nil {
+		return nil, err
 	}
 	token, err := f.bearer()
 	if err != nil {
@@ -65,7 +65,7 @@ func (f *apiFlags) open(s *streams) (*session, error) {
 	if err != nil {
 		return nil, usagef("%v; give another to --server or REGROW_URL", err)
 	}
-	session := &session{API: api, base: base, json: f.output == "json", out: s.Out, screen: terminal.New(s.Out)}
+	session := &session{API: api, base: base, json: asJSON, out: s.Out, screen: terminal.New(s.Out)}
 	session.screen.Server = base
 	if f.server != "" {
 		session.screen.Flags = "--server " + f.server
@@ -95,10 +95,7 @@ func (f *apiFlags) bearer() (string, error) {
 
 // printJSON writes an answer as programs read it.
 func (s *session) printJSON(answer any) error {
-	encoder := json.NewEncoder(s.out)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(answer)
+	return printJSON(s.out, answer)
 }
 
 // explain adds to an error of the network what to do about it.

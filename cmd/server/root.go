@@ -29,8 +29,9 @@ func execute(ctx context.Context, version string, args []string, in io.Reader, o
 }
 
 const (
-	groupServer = "server"
-	groupClient = "client"
+	groupServer  = "server"
+	groupClient  = "client"
+	groupOctopus = "octopus"
 )
 
 // newRoot makes the tree of all commands.
@@ -57,9 +58,11 @@ release on exactly those, proves that it runs there, and removes the old ones.
 	root.AddGroup(
 		&cobra.Group{ID: groupServer, Title: "The server:"},
 		&cobra.Group{ID: groupClient, Title: "What a running server does:"},
+		&cobra.Group{ID: groupOctopus, Title: "What is in Octopus:"},
 	)
 	add(root, groupServer, newServe(s), newDemo(s), newSimulate(s), newMigrate(s), newConfig(s))
 	add(root, groupClient, newTrigger(s), newRuns(s))
+	add(root, groupOctopus, newOverride(s))
 	root.AddCommand(newVersion(s))
 	addCobraCommands(root)
 	settle(root)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"regrow/internal/app"
 	"regrow/internal/config"
+	"regrow/internal/pipeline"
 )
 
 func newServe(s *streams) *cobra.Command {
@@ -91,6 +93,19 @@ func (c *configFile) load(development bool) (*config.Config, error) {
 		return nil, fmt.Errorf("%s has %s:\n%w", c.path, countProblems(len(problems)), problems)
 	}
 	return loaded, err
+}
+
+// findPipeline returns the pipeline that a flag names.
+func findPipeline(loaded *config.Config, name string) (pipeline.Pipeline, error) {
+	line, ok := loaded.Pipeline(name)
+	if !ok {
+		var names []string
+		for _, p := range loaded.Pipelines {
+			names = append(names, p.Name)
+		}
+		return line, usagef("--pipeline %q is none of the configuration's; there are %s", name, strings.Join(names, ", "))
+	}
+	return line, nil
 }
 
 func countProblems(n int) string {

@@ -156,3 +156,13 @@ func (c *Config) Source(name string) (Source, bool) {
 	}
 	return Source{}, false
 }
+
+// Pipeline returns the pipeline of that name.
+func (c *Config) Pipeline(name string) (pipeline.Pipeline, bool) {
+	for _, line := range c.Pipelines {
+		if line.Name == name {
+			return line, true
+		}
+	}
+	return pipeline.Pipeline{}, false
+}

@@ -10,6 +10,8 @@ import (
 	"github.com/OctopusDeploy/go-octopusdeploy/v2/pkg/packages"
 )
 
+const releaseRoute = "/api/{spaceId}/projects/{projectId}/releases/{version}"
+
 // ReleaseSpec says which release there should be.
 type ReleaseSpec struct {
 	ProjectID string
@@ -126,7 +128,7 @@ func (c *Client) CheckRelease(ctx context.Context, spec ReleaseSpec) error {
 
 // ownRelease returns the release of the spec's version when it has the marker.
 func (c *Client) ownRelease(ctx context.Context, op string, spec ReleaseSpec) (Release, error) {
-	found, err := get[releaseDocument](ctx, c, op, "/api/{spaceId}/projects/{projectId}/releases/{version}",
+	found, err := get[releaseDocument](ctx, c, op, releaseRoute,
 		params{"projectId": spec.ProjectID, "version": strings.TrimSpace(spec.Version)})
 	if err != nil {
 		return Release{}, err
@@ -151,6 +153,32 @@ func (c *Client) Release(ctx context.Context, id string) (Release, error) {
 		err = c.broken(op, "the release in the answer has no Id")
 	}
 	return c.release(found), err
+}
+
+// FindRelease looks for a project's release by its version, whoever made it.
+func (c *Client) FindRelease(ctx context.Context, projectID, version string) (release Release, found bool, err error) {
+	op := fmt.Sprintf("look for release %q of project %s", version, projectID)
+	d, err := get[releaseDocument](ctx, c, op, releaseRoute, params{"projectId": projectID, "version": strings.TrimSpace(version)})
+	switch {
+	case IsNotFound(err):
+		return Release{}, false, nil
+	case err == nil && d.ID == "":
+		err = c.broken(op, "the release in the answer has no Id")
+	}
+	return c.release(d), err == nil, err
+}
+
+// LatestRelease returns the release of a project that was made last.
+func (c *Client) LatestRelease(ctx context.Context, projectID, projectName string) (Release, error) {
+	op := fmt.Sprintf("find the newest release of project %q", projectName)
+	newest, err := get[page[releaseDocument]](ctx, c, op, "/api/{spaceId}/projects/{projectId}/releases{?take}", params{"projectId": projectID, "take": "1"})
+	switch {
+	case err != nil:
+		return Release{}, err
+	case len(newest.Items) == 0:
+		return Release{}, c.refuse(op, "it has none", "create a release first")
+	}
+	return c.release(newest.Items[0]), nil
 }
 
 func (c *Client) createRelease(ctx context.Context, op string, spec ReleaseSpec) (Release, error) {
