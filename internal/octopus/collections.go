@@ -23,6 +23,7 @@ const (
 	ProjectTriggers     Collection = "projecttriggers"
 	Subscriptions       Collection = "subscriptions"
 	Tenants             Collection = "tenants"
+	Channels            Collection = "channels"
 )
 
 // item is the route of one resource, list that of all.
@@ -64,6 +65,15 @@ func (c *Client) Update(ctx context.Context, k Collection, d Document) (Document
 	}
 	kept, err := exchange[Document](ctx, c, call{op: op, method: http.MethodPut, route: k.item(), params: params{"id": d.ID()}, body: d})
 	return c.withID(op, kept, err)
+}
+
+// Delete removes a resource. One that is gone already is no error.
+func (c *Client) Delete(ctx context.Context, k Collection, id string) error {
+	_, err := c.do(ctx, call{op: fmt.Sprintf("delete %s of the %s", id, k), method: http.MethodDelete, route: k.item(), params: params{"id": id}})
+	if IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // withID makes sure that an answer is a resource.

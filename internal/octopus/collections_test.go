@@ -48,6 +48,14 @@ func TestDocumentsAreReadChangedAndKept(t *testing.T) {
 	if err != nil || len(triggers) != 1 || triggers[0].ID() != w.TriggerID {
 		t.Errorf("triggers: %v, %s", err, triggers)
 	}
+	for range 2 { // deleting what is gone is no error
+		if err := c.Delete(t.Context(), octopus.ProjectTriggers, w.TriggerID); err != nil {
+			t.Error(err)
+		}
+	}
+	if triggers, err := c.TriggersOf(t.Context(), w.ProjectID); err != nil || len(triggers) != 0 {
+		t.Errorf("after deleting the trigger: %v, %s", err, triggers)
+	}
 	if _, err := c.Document(t.Context(), octopus.Projects, "Projects-99"); !octopus.IsNotFound(err) {
 		t.Errorf("a project that is not there: %v", err)
 	}
