@@ -56,14 +56,14 @@ generate: ## Generate Go from openapi.yaml and the SQL queries
 
 .PHONY: lint
 lint: ## Check format and code
-	unformatted=$$(gofmt -l cmd internal migrations); \
+	unformatted=$$(gofmt -l cmd examples internal migrations); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run make format:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	$(TOOL) golangci-lint run
 
 .PHONY: format
 format: ## Format the code
-	gofmt -w cmd internal migrations
+	gofmt -w cmd examples internal migrations
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what regrow calls
@@ -84,7 +84,7 @@ bootstrap: ## Install what is missing on this machine to run regrow (Postgres)
 # The race detector needs a C compiler; the tests run what the documents say.
 .PHONY: bootstrap-test
 bootstrap-test: ## Install what is missing to test it
-	scripts/bootstrap $(YES) cc bash curl git openssl
+	scripts/bootstrap $(YES) cc bash curl git openssl shellcheck
 
 .PHONY: clean
 clean: ## Remove what was built
