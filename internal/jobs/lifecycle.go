@@ -45,20 +45,19 @@ func (e *Engine) Create(ctx context.Context, tx pgx.Tx, deliveryID uuid.UUID, p 
 	if err := lockLane(ctx, q, p.Lane()); err != nil {
 		return store.Run{}, err
 	}
+	lane, err := readLane(ctx, q, p.Lane())
+	if err != nil {
+		return store.Run{}, err
+	}
 	run, err := e.insertRun(ctx, q, deliveryID, p, c)
 	if err != nil {
 		return run, err
 	}
-	if p.Policy == pipeline.Latest {
-		if err := e.supersedeQueued(ctx, q, run); err != nil {
-			return run, err
-		}
+	entry, _ := lane.Enter(asLaneRun(run), p.Policy)
+	if err := e.supersede(ctx, q, run, entry.Supersedes); err != nil {
+		return run, err
 	}
-	taken, err := q.LaneIsTaken(ctx, run.Lane)
-	if err != nil {
-		return run, fmt.Errorf("looking whether lane %q is taken: %w", run.Lane, err)
-	}
-	if taken {
+	if !entry.Starts {
 		return run, record(ctx, q, run, e.Now(), eventRunQueued, "The lane is taken; the run waits for its turn.", nil)
 	}
 	return e.start(ctx, tx, run, pipeline.Provision, 1)
@@ -88,16 +87,22 @@ func (e *Engine) insertRun(ctx context.Context, q *store.Queries, deliveryID uui
 	return run, record(ctx, q, run, e.Now(), eventRunCreated, message, nil)
 }
 
-func (e *Engine) supersedeQueued(ctx context.Context, q *store.Queries, by store.Run) error {
+// supersede ends the queued runs and gives the newer one the first of their places.
+func (e *Engine) supersede(ctx context.Context, q *store.Queries, by store.Run, queued []pipeline.LaneRun) error {
+	if len(queued) == 0 {
+		return nil
+	}
+	ids := make([]uuid.UUID, len(queued))
+	for i, run := range queued {
+		ids[i] = run.ID
+	}
 	reason := fmt.Sprintf("Superseded by run #%d, commit %s.", by.Number, by.CommitSha)
-	older, err := q.SupersedeQueued(ctx, store.SupersedeQueuedParams{
-		By: by.ID, Reason: reason, Now: e.Now(), Lane: by.Lane, Pipeline: by.Pipeline, Number: by.Number,
-	})
+	older, err := q.SupersedeQueued(ctx, store.SupersedeQueuedParams{By: by.ID, Reason: reason, Now: e.Now(), Ids: ids})
 	if err != nil {
 		return fmt.Errorf("superseding queued runs: %w", err)
 	}
 	if len(older) == 0 {
-		return nil
+		return nil // they were cancelled meanwhile
 	}
 	first := slices.MinFunc(older, func(a, b store.Run) int { return cmp.Compare(a.QueuePosition, b.QueuePosition) })
 	if err := q.InheritPlace(ctx, store.InheritPlaceParams{ID: by.ID, QueuePosition: first.QueuePosition}); err != nil {

@@ -47,6 +47,36 @@ func (q *Queries) CountDuplicate(ctx context.Context, arg CountDuplicateParams) 
 	return i, err
 }
 
+const findDelivery = `-- name: FindDelivery :one
+select id, received_at, body_sha256, outcome, reason from deliveries where source = $1 and external_id = $2
+`
+
+type FindDeliveryParams struct {
+	Source     string
+	ExternalID string
+}
+
+type FindDeliveryRow struct {
+	ID         uuid.UUID
+	ReceivedAt time.Time
+	BodySha256 []byte
+	Outcome    string
+	Reason     string
+}
+
+func (q *Queries) FindDelivery(ctx context.Context, arg FindDeliveryParams) (FindDeliveryRow, error) {
+	row := q.db.QueryRow(ctx, findDelivery, arg.Source, arg.ExternalID)
+	var i FindDeliveryRow
+	err := row.Scan(
+		&i.ID,
+		&i.ReceivedAt,
+		&i.BodySha256,
+		&i.Outcome,
+		&i.Reason,
+	)
+	return i, err
+}
+
 const getDelivery = `-- name: GetDelivery :one
 select id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches, duplicates from deliveries where id = $1
 `

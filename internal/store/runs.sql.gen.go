@@ -59,6 +59,18 @@ func (q *Queries) ContinueRun(ctx context.Context, arg ContinueRunParams) error 
 	return err
 }
 
+const countActiveOnServer = `-- name: CountActiveOnServer :one
+select count(*) from runs where server = $1 and status in ('running', 'waiting')
+`
+
+// How many runs an event from the server would wake.
+func (q *Queries) CountActiveOnServer(ctx context.Context, server string) (int64, error) {
+	row := q.db.QueryRow(ctx, countActiveOnServer, server)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countRunsByStatus = `-- name: CountRunsByStatus :many
 select pipeline, status, count(*) as runs from runs group by pipeline, status
 `
@@ -457,6 +469,17 @@ func (q *Queries) LastProvisionInLane(ctx context.Context, arg LastProvisionInLa
 		&i.EndedAt,
 	)
 	return i, err
+}
+
+const lastRunNumber = `-- name: LastRunNumber :one
+select coalesce((select last_run from pipelines where name = $1), 0)::bigint
+`
+
+func (q *Queries) LastRunNumber(ctx context.Context, name string) (int64, error) {
+	row := q.db.QueryRow(ctx, lastRunNumber, name)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const latestRunPerPipeline = `-- name: LatestRunPerPipeline :many
@@ -910,6 +933,54 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) er
 	return err
 }
 
+const runsInLane = `-- name: RunsInLane :many
+select id, pipeline, number, status, stage, queue_position, coalesce(started_at, created_at)::timestamptz as since
+from runs where runs.lane = $1 and status in ('running', 'waiting')
+union all
+select id, pipeline, number, status, stage, queue_position, created_at
+from runs where runs.lane = $1 and status = 'queued'
+`
+
+type RunsInLaneRow struct {
+	ID            uuid.UUID
+	Pipeline      string
+	Number        int64
+	Status        pipeline.Status
+	Stage         pipeline.Stage
+	QueuePosition int64
+	Since         time.Time
+}
+
+// Who holds the lane, if anybody does, and who waits for it; two parts, because
+// each has an index.
+func (q *Queries) RunsInLane(ctx context.Context, lane string) ([]RunsInLaneRow, error) {
+	rows, err := q.db.Query(ctx, runsInLane, lane)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RunsInLaneRow{}
+	for rows.Next() {
+		var i RunsInLaneRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Pipeline,
+			&i.Number,
+			&i.Status,
+			&i.Stage,
+			&i.QueuePosition,
+			&i.Since,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const startRun = `-- name: StartRun :one
 update runs set status = 'running', stage = $1, job_id = $2::bigint,
     started_at = coalesce(started_at, $3::timestamptz), lane_turn = nextval('lane_order'), round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
@@ -1003,28 +1074,24 @@ func (q *Queries) StrandedLanes(ctx context.Context) ([]string, error) {
 
 const supersedeQueued = `-- name: SupersedeQueued :many
 update runs set status = 'superseded', superseded_by = $1::uuid, reason = $2, ended_at = $3::timestamptz
-where runs.lane = $4 and runs.pipeline = $5 and runs.status = 'queued' and runs.number < $6
+where id = any($4::uuid[]) and status = 'queued'
 returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
 `
 
 type SupersedeQueuedParams struct {
-	By       uuid.UUID
-	Reason   string
-	Now      time.Time
-	Lane     string
-	Pipeline string
-	Number   int64
+	By     uuid.UUID
+	Reason string
+	Now    time.Time
+	Ids    []uuid.UUID
 }
 
-// Ends the queued runs of the pipeline that are older than its newest run.
+// Ends those of the runs that are still queued.
 func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams) ([]Run, error) {
 	rows, err := q.db.Query(ctx, supersedeQueued,
 		arg.By,
 		arg.Reason,
 		arg.Now,
-		arg.Lane,
-		arg.Pipeline,
-		arg.Number,
+		arg.Ids,
 	)
 	if err != nil {
 		return nil, err

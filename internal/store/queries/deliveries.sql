@@ -10,6 +10,9 @@ update deliveries set duplicates = duplicates + 1
 where source = $1 and external_id = $2
 returning *;
 
+-- name: FindDelivery :one
+select id, received_at, body_sha256, outcome, reason from deliveries where source = $1 and external_id = $2;
+
 -- name: GetDelivery :one
 select * from deliveries where id = $1;
 

@@ -32,10 +32,22 @@ insert into stages (run_id, stage, position) values ($1, $2, $3);
 -- Gives a run the place in the queue of the first of those it supersedes.
 update runs set queue_position = sqlc.arg('queue_position') where id = sqlc.arg('id');
 
+-- name: RunsInLane :many
+-- Who holds the lane, if anybody does, and who waits for it; two parts, because
+-- each has an index.
+select id, pipeline, number, status, stage, queue_position, coalesce(started_at, created_at)::timestamptz as since
+from runs where runs.lane = $1 and status in ('running', 'waiting')
+union all
+select id, pipeline, number, status, stage, queue_position, created_at
+from runs where runs.lane = $1 and status = 'queued';
+
+-- name: LastRunNumber :one
+select coalesce((select last_run from pipelines where name = $1), 0)::bigint;
+
 -- name: SupersedeQueued :many
--- Ends the queued runs of the pipeline that are older than its newest run.
+-- Ends those of the runs that are still queued.
 update runs set status = 'superseded', superseded_by = sqlc.arg('by')::uuid, reason = sqlc.arg('reason'), ended_at = sqlc.arg('now')::timestamptz
-where runs.lane = sqlc.arg('lane') and runs.pipeline = sqlc.arg('pipeline') and runs.status = 'queued' and runs.number < sqlc.arg('number')
+where id = any(sqlc.arg('ids')::uuid[]) and status = 'queued'
 returning *;
 
 -- name: GetRun :one
@@ -106,6 +118,10 @@ update runs set cancel_requested_at = sqlc.arg('now')::timestamptz, cancel_reaso
 -- The runs that an event from the server may concern, in one locking order; of
 -- each no more than waking it takes.
 select id, status, stage, paused, reason from runs where server = $1 and status in ('running', 'waiting') order by id for update;
+
+-- name: CountActiveOnServer :one
+-- How many runs an event from the server would wake.
+select count(*) from runs where server = $1 and status in ('running', 'waiting');
 
 -- name: DueWaiting :many
 -- Waiting runs whose next look is due.

@@ -1,0 +1,35 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// readLane reads who holds a lane and who waits for it.
+func readLane(ctx context.Context, q *store.Queries, key string) (pipeline.Lane, error) {
+	var lane pipeline.Lane
+	rows, err := q.RunsInLane(ctx, key)
+	if err != nil {
+		return lane, fmt.Errorf("reading who is in lane %q: %w", key, err)
+	}
+	slices.SortFunc(rows, func(a, b store.RunsInLaneRow) int { return cmp.Compare(a.QueuePosition, b.QueuePosition) })
+	for _, row := range rows {
+		run := pipeline.LaneRun{ID: row.ID, Pipeline: row.Pipeline, Number: row.Number, Status: row.Status, Stage: row.Stage, Since: row.Since}
+		if row.Status.Active() {
+			lane.Holder = &run
+		} else {
+			lane.Queue = append(lane.Queue, run)
+		}
+	}
+	return lane, nil
+}
+
+// asLaneRun is how a new run enters a lane.
+func asLaneRun(run store.Run) pipeline.LaneRun {
+	return pipeline.LaneRun{ID: run.ID, Pipeline: run.Pipeline, Number: run.Number, Status: run.Status, Stage: run.Stage, Since: run.CreatedAt}
+}

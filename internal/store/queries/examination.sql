@@ -1,0 +1,16 @@
+-- What `regrow doctor` asks.
+
+-- name: DatabaseTime :one
+select clock_timestamp()::timestamptz;
+
+-- name: LastDeliveryOfSource :one
+select received_at from deliveries where source = $1 order by id desc limit 1;
+
+-- name: ActiveInLane :one
+select pipeline, number from runs where lane = $1 and status in ('running', 'waiting');
+
+-- name: RunOfRelease :one
+-- The last run that had a release of the application project for its own.
+select runs.pipeline, runs.number from runs join stages on stages.run_id = runs.id and stages.stage = 'create_release'
+where runs.server = sqlc.arg('server') and stages.result ->> 'release_id' = sqlc.arg('release_id')::text
+order by runs.id desc limit 1;
