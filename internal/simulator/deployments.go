@@ -130,6 +130,9 @@ func (c *call) startDeployment(d document) {
 	j := &job{lane: l, deployment: d.id(), only: d.list("SpecificMachineIds"), by: c.by,
 		notBefore: parseTime(d.text("QueueTime")), expires: parseTime(d.text("QueueTimeExpiry"))}
 	j.begin, j.finish, j.cancelled = c.beginDeployment, c.finishDeployment, c.deploymentCancelled
+	if c.options.RunScripts {
+		j.steps = c.runSteps
+	}
 	description := fmt.Sprintf("Deploy %s release %s to %s", project.text("Name"), release.text("Version"), environment.text("Name"))
 	if tenant := c.documents["tenants"].get(l.tenant); tenant != nil {
 		description += " for " + tenant.text("Name")
@@ -159,6 +162,7 @@ func (c *call) deployAutomatically(release document) {
 }
 
 func (s *Server) deploymentRoutes(r chi.Router) {
+	s.post(r, "/deployments/override", overrideFreeze)
 	s.post(r, "/deployments/create/untenanted/v1", func(c *call) (reply, error) {
 		request, err := c.body()
 		if err != nil {
