@@ -17,7 +17,9 @@ type Target struct {
 	URI string
 	// Roles are its target tags.
 	Roles, EnvironmentIDs, TenantIDs []string
-	IsDisabled                       bool
+	// PolicyID is the id of its machine policy.
+	PolicyID   string
+	IsDisabled bool
 	// HealthStatus is Healthy, HasWarnings, Unhealthy, Unavailable or Unknown.
 	HealthStatus string
 	// WebURL leads to the target for people.
@@ -37,6 +39,7 @@ type targetDocument struct {
 	EnvironmentIDs                  []string `json:"EnvironmentIds"`
 	TenantIDs                       []string `json:"TenantIds"`
 	TenantedDeploymentParticipation string
+	MachinePolicyID                 string `json:"MachinePolicyId"`
 	IsDisabled                      bool
 	HealthStatus                    string
 	Endpoint                        struct {
@@ -130,7 +133,7 @@ func (c *Client) target(t targetDocument) Target {
 	}
 	return Target{
 		ID: t.ID, Name: t.Name, URI: uri, Roles: t.Roles, EnvironmentIDs: t.EnvironmentIDs, TenantIDs: t.TenantIDs,
-		IsDisabled: t.IsDisabled, HealthStatus: t.HealthStatus,
+		PolicyID: t.MachinePolicyID, IsDisabled: t.IsDisabled, HealthStatus: t.HealthStatus,
 		WebURL: c.webURL(t.Links, "infrastructure/machines/"+t.ID+"/settings"),
 	}
 }
