@@ -60,23 +60,14 @@ func (x *execution) recordBaseline(ctx context.Context) (busy string, err error)
 	if err := x.locate(ctx); err != nil {
 		return "", err
 	}
-	r := &x.results.provision
-	tasks, err := x.octopus.ActiveTasks(ctx, r.ProjectID, r.EnvironmentID, r.TenantID)
-	if err != nil {
-		return "", err
-	}
-	if len(tasks) > 0 {
-		return fmt.Sprintf("Another deployment of %s to %s is under way (%s); it has to end first.",
-			x.p.Infrastructure.Project, x.place(), tasks[0].ID), nil
-	}
-	if busy, err = x.stragglers(ctx); busy != "" || err != nil {
+	if busy, err = x.busy(ctx); busy != "" || err != nil {
 		return busy, err
 	}
 	targets, err := x.targets(ctx)
 	if err != nil {
 		return "", err
 	}
-	r.Baseline = true
+	x.results.provision.Baseline = true
 	return "", x.save(ctx, func(ctx context.Context, q *store.Queries) error {
 		if err := q.ForgetTargets(ctx, x.run.ID); err != nil {
 			return fmt.Errorf("forgetting the targets of an earlier round: %w", err)
@@ -94,41 +85,83 @@ func (x *execution) recordBaseline(ctx context.Context) (busy string, err error)
 	})
 }
 
+// busy tells what has to end before the baseline can be told from new targets.
+func (x *execution) busy(ctx context.Context) (string, error) {
+	r := x.results.provision
+	tasks, err := x.octopus.ActiveTasks(ctx, r.ProjectID, r.EnvironmentID, r.TenantID)
+	if err != nil {
+		return "", err
+	}
+	if len(tasks) > 0 {
+		return fmt.Sprintf("Another deployment of %s to %s is under way (%s); it has to end first.",
+			x.p.Infrastructure.Project, x.place(), tasks[0].ID), nil
+	}
+	return x.stragglers(ctx)
+}
+
 // locate looks up the ids of what the pipeline names.
 func (x *execution) locate(ctx context.Context) error {
-	environment, err := x.octopus.Environment(ctx, x.p.Environment)
-	if err != nil {
+	if err := x.locateEnvironment(ctx); err != nil {
 		return err
 	}
-	project, err := x.octopus.Project(ctx, x.p.Infrastructure.Project)
+	if err := x.locateInfrastructure(ctx); err != nil {
+		return err
+	}
+	return x.locateTenant(ctx)
+}
+
+func (x *execution) locateEnvironment(ctx context.Context) error {
+	environment, err := x.octopus.Environment(ctx, x.p.Environment)
+	x.results.provision.EnvironmentID = environment.ID
+	return err
+}
+
+func (x *execution) locateInfrastructure(ctx context.Context) (err error) {
+	project, err := x.project(ctx, x.p.Infrastructure.Project)
 	if err != nil {
 		return err
 	}
 	r := &x.results.provision
-	r.EnvironmentID, r.ProjectID = environment.ID, project.ID
-	if r.gitState, err = x.gitState(project, x.p.Infrastructure.Git, infrastructureKey); err != nil {
-		return err
-	}
+	r.ProjectID = project.ID
+	r.gitState, err = x.gitState(project, x.p.Infrastructure.Git, infrastructureKey)
+	return err
+}
+
+func (x *execution) locateTenant(ctx context.Context) error {
 	if x.p.Tenant == "" {
 		return nil
 	}
 	tenant, err := x.octopus.Tenant(ctx, x.p.Tenant)
-	if err != nil {
-		return err
+	x.results.provision.TenantID = tenant.ID
+	return err
+}
+
+// project finds a project in which something can be made.
+func (x *execution) project(ctx context.Context, name string) (octopus.Project, error) {
+	project, err := x.octopus.Project(ctx, name)
+	if err == nil && project.IsDisabled {
+		err = &failure{
+			message: fmt.Sprintf("Project %s is disabled: Octopus makes no releases and no deployments of it.", project.Name),
+			remedy:  "enable the project in its settings in Octopus, then retry the run",
+		}
 	}
-	r.TenantID = tenant.ID
-	return nil
+	return project, err
 }
 
 const infrastructureKey = "infrastructure"
 
-func (x *execution) infrastructureRelease(ctx context.Context) (octopus.Release, error) {
-	infrastructure, r := x.p.Infrastructure, &x.results.provision
-	release, err := x.ensureRelease(ctx, releaseWanted{
+func (x *execution) infrastructureWanted() releaseWanted {
+	infrastructure, r := x.p.Infrastructure, x.results.provision
+	return releaseWanted{
 		project: infrastructure.Project, projectID: r.ProjectID,
 		channel: infrastructure.Channel, version: infrastructure.Version, packages: infrastructure.Packages,
 		git: r.gitState, key: infrastructureKey,
-	})
+	}
+}
+
+func (x *execution) infrastructureRelease(ctx context.Context) (octopus.Release, error) {
+	r := &x.results.provision
+	release, err := x.ensureRelease(ctx, x.infrastructureWanted())
 	if err != nil {
 		return release, err
 	}

@@ -88,7 +88,7 @@ const applicationKey = "application"
 
 func (x *execution) applicationWanted(ctx context.Context) (releaseWanted, error) {
 	application := x.p.Application
-	project, err := x.octopus.Project(ctx, application.Project)
+	project, err := x.project(ctx, application.Project)
 	if err != nil {
 		return releaseWanted{}, err
 	}

@@ -23,11 +23,7 @@ func (x *execution) targets(ctx context.Context) ([]pipeline.Target, error) {
 }
 
 func (x *execution) targetsWith(ctx context.Context, roles []string) ([]pipeline.Target, error) {
-	found, err := x.octopus.Targets(ctx, octopus.TargetQuery{
-		EnvironmentID: x.results.provision.EnvironmentID,
-		TenantID:      x.results.provision.TenantID,
-		Roles:         roles,
-	})
+	found, err := x.inOctopus(ctx, roles)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +32,15 @@ func (x *execution) targetsWith(ctx context.Context, roles []string) ([]pipeline
 		targets[i] = asTarget(target)
 	}
 	return targets, nil
+}
+
+// inOctopus lists the targets of the run's environment that have one of the roles.
+func (x *execution) inOctopus(ctx context.Context, roles []string) ([]octopus.Target, error) {
+	return x.octopus.Targets(ctx, octopus.TargetQuery{
+		EnvironmentID: x.results.provision.EnvironmentID,
+		TenantID:      x.results.provision.TenantID,
+		Roles:         roles,
+	})
 }
 
 // bothGenerations reads what the run knows of its targets, and what stands now.
