@@ -20,6 +20,9 @@ type DeploymentSpec struct {
 	Marker string
 	// MachineIDs restricts the deployment to those targets; none means all.
 	MachineIDs []string
+	// Override has the deployment made in spite of freezes; it is zero where
+	// none is in the way.
+	Override FreezeOverride
 }
 
 // Deployment is a deployment of a release to an environment.
@@ -71,6 +74,8 @@ type newDeployment struct {
 
 // EnsureDeployment makes sure that the release is being, or has been, deployed
 // to the environment under the marker, and tells whether this call started it.
+// The error's cause is ErrFrozen when a deployment freeze forbids it, or when
+// the freezes to override are none.
 func (c *Client) EnsureDeployment(ctx context.Context, spec DeploymentSpec) (deployment Deployment, created bool, err error) {
 	op := fmt.Sprintf("deploy %s to %s", spec.ReleaseID, spec.EnvironmentID)
 	if spec.ReleaseID == "" || spec.EnvironmentID == "" || spec.Marker == "" {
@@ -80,18 +85,26 @@ func (c *Client) EnsureDeployment(ctx context.Context, spec DeploymentSpec) (dep
 	if found || err != nil {
 		return deployment, false, err
 	}
-	made, err := post[deploymentDocument](ctx, c, op, "/api/{spaceId}/deployments", nil, newDeployment{
-		ReleaseID: spec.ReleaseID, EnvironmentID: spec.EnvironmentID, TenantID: spec.TenantID,
-		Comments: mark(spec.Comment, spec.Marker), SpecificMachineIDs: spec.MachineIDs,
-	})
+	made, err := c.createDeployment(ctx, op, spec)
 	if err != nil {
-		return Deployment{}, false, err
+		return Deployment{}, false, frozen(err)
 	}
 	if made.ID == "" || made.TaskID == "" {
 		return Deployment{}, false, c.broken(op, "the deployment in the answer has no Id or no TaskId")
 	}
 	task := Task{ID: made.TaskID, State: stateQueued, WebURL: c.webURL(nil, "tasks/"+made.TaskID)}
 	return c.deployment(made, task), true, nil
+}
+
+func (c *Client) createDeployment(ctx context.Context, op string, spec DeploymentSpec) (deploymentDocument, error) {
+	wanted := newDeployment{
+		ReleaseID: spec.ReleaseID, EnvironmentID: spec.EnvironmentID, TenantID: spec.TenantID,
+		Comments: mark(spec.Comment, spec.Marker), SpecificMachineIDs: spec.MachineIDs,
+	}
+	if len(spec.Override.FreezeIDs) > 0 {
+		return c.createOverriding(ctx, op, wanted, spec.Override)
+	}
+	return post[deploymentDocument](ctx, c, op, "/api/{spaceId}/deployments", nil, wanted)
 }
 
 // FindDeployment looks for the release's deployment to the environment under the
