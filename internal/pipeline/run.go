@@ -62,14 +62,15 @@ const (
 	Failed Status = "failed"
 	// Cancelled: an operator ended the run.
 	Cancelled Status = "cancelled"
-	// Superseded: a newer commit took the run's place in the queue.
+	// Superseded: a newer commit took the run's place in the queue, or in the
+	// lane while a deployment freeze held it back from its first step.
 	Superseded Status = "superseded"
 )
 
 // transitions lists where a run may go from each status.
 var transitions = map[Status][]Status{
 	Queued:  {Running, Cancelled, Superseded},
-	Running: {Running, Waiting, Succeeded, Failed, Cancelled},
+	Running: {Running, Waiting, Succeeded, Failed, Cancelled, Superseded},
 	Waiting: {Running, Waiting, Failed, Cancelled},
 	Failed:  {Running}, // an operator's retry
 }

@@ -146,7 +146,7 @@ func (q *Queries) InsertDelivery(ctx context.Context, arg InsertDeliveryParams) 
 }
 
 const runsOfDelivery = `-- name: RunsOfDelivery :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where delivery_id = $1 order by pipeline
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where delivery_id = $1 order by pipeline
 `
 
 func (q *Queries) RunsOfDelivery(ctx context.Context, deliveryID uuid.UUID) ([]Run, error) {
@@ -193,6 +193,10 @@ func (q *Queries) RunsOfDelivery(ctx context.Context, deliveryID uuid.UUID) ([]R
 			&i.CreatedAt,
 			&i.StartedAt,
 			&i.EndedAt,
+			&i.FreezeName,
+			&i.FreezeUntil,
+			&i.FreezeOverrideReason,
+			&i.FreezeOverrideBy,
 		); err != nil {
 			return nil, err
 		}

@@ -254,7 +254,7 @@ func (q *Queries) SearchJobs(ctx context.Context, arg SearchJobsParams) ([]Searc
 
 const searchRuns = `-- name: SearchRuns :many
 
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs
 where ($1::text is null or pipeline = $1)
   and ($2::bigint is null or number = $2)
   and ($3::text is null or status = $3)
@@ -334,6 +334,10 @@ func (q *Queries) SearchRuns(ctx context.Context, arg SearchRunsParams) ([]Run, 
 			&i.CreatedAt,
 			&i.StartedAt,
 			&i.EndedAt,
+			&i.FreezeName,
+			&i.FreezeUntil,
+			&i.FreezeOverrideReason,
+			&i.FreezeOverrideBy,
 		); err != nil {
 			return nil, err
 		}

@@ -134,9 +134,9 @@ func (q *Queries) DueWaiting(ctx context.Context, arg DueWaitingParams) ([]uuid.
 
 const endRun = `-- name: EndRun :one
 update runs set status = $1, reason = $2, remedy = $3, retry_from = $4, job_id = null, lease_until = null,
-    next_check_at = null, paused = false, deadline_at = null, ended_at = $5::timestamptz
+    next_check_at = null, paused = false, deadline_at = null, freeze_name = null, freeze_until = null, ended_at = $5::timestamptz
 where id = $6
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
 `
 
 type EndRunParams struct {
@@ -193,6 +193,10 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
@@ -242,7 +246,7 @@ func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (int64
 }
 
 const getRun = `-- name: GetRun :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1
 `
 
 func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
@@ -283,6 +287,10 @@ func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
@@ -306,7 +314,7 @@ const insertRun = `-- name: InsertRun :one
 insert into runs (id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url,
     status, stage, reason, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, $16, $17)
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
 `
 
 type InsertRunParams struct {
@@ -385,6 +393,10 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
@@ -416,7 +428,7 @@ func (q *Queries) LaneIsTaken(ctx context.Context, lane string) (bool, error) {
 }
 
 const lastProvisionInLane = `-- name: LastProvisionInLane :one
-select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at from runs join stages on stages.run_id = runs.id and stages.stage = 'provision'
+select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.freeze_name, runs.freeze_until, runs.freeze_override_reason, runs.freeze_override_by from runs join stages on stages.run_id = runs.id and stages.stage = 'provision'
 where runs.lane = $1 and runs.id <> $2 and runs.lane_turn is not null
   and (stages.result ? 'release_id' or stages.result -> 'previous' ? 'release_id')
 order by runs.lane_turn desc limit 1
@@ -467,6 +479,10 @@ func (q *Queries) LastProvisionInLane(ctx context.Context, arg LastProvisionInLa
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
@@ -483,7 +499,7 @@ func (q *Queries) LastRunNumber(ctx context.Context, name string) (int64, error)
 }
 
 const latestRunPerPipeline = `-- name: LatestRunPerPipeline :many
-select distinct on (pipeline) id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs order by pipeline, id desc
+select distinct on (pipeline) id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs order by pipeline, id desc
 `
 
 func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
@@ -530,6 +546,10 @@ func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
 			&i.CreatedAt,
 			&i.StartedAt,
 			&i.EndedAt,
+			&i.FreezeName,
+			&i.FreezeUntil,
+			&i.FreezeOverrideReason,
+			&i.FreezeOverrideBy,
 		); err != nil {
 			return nil, err
 		}
@@ -582,7 +602,7 @@ func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]Lock
 }
 
 const lockIfDue = `-- name: LockIfDue :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 and status = 'waiting' and next_check_at <= $2::timestamptz
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1 and status = 'waiting' and next_check_at <= $2::timestamptz
 for update skip locked
 `
 
@@ -630,12 +650,16 @@ func (q *Queries) LockIfDue(ctx context.Context, arg LockIfDueParams) (Run, erro
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
 
 const lockIfExpired = `-- name: LockIfExpired :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked
 `
 
 // Returns no row when the run is leased again, or somebody else is at it.
@@ -677,6 +701,10 @@ func (q *Queries) LockIfExpired(ctx context.Context, id uuid.UUID) (Run, error) 
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
@@ -692,7 +720,7 @@ func (q *Queries) LockLane(ctx context.Context, lane string) error {
 }
 
 const lockNextInLane = `-- name: LockNextInLane :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where lane = $1 and status = 'queued' order by queue_position limit 1 for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where lane = $1 and status = 'queued' order by queue_position limit 1 for update skip locked
 `
 
 // The run that is first in the lane's queue and not being cancelled just now.
@@ -734,6 +762,10 @@ func (q *Queries) LockNextInLane(ctx context.Context, lane string) (Run, error) 
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
@@ -754,7 +786,7 @@ func (q *Queries) LockProject(ctx context.Context, arg LockProjectParams) error 
 }
 
 const lockRun = `-- name: LockRun :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 for update
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1 for update
 `
 
 func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
@@ -795,12 +827,16 @@ func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
 
 const lockRunIfFree = `-- name: LockRunIfFree :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at from runs where id = $1 for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1 for update skip locked
 `
 
 // Returns no row when somebody else holds the run just now.
@@ -842,6 +878,10 @@ func (q *Queries) LockRunIfFree(ctx context.Context, id uuid.UUID) (Run, error) 
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
@@ -984,9 +1024,9 @@ func (q *Queries) RunsInLane(ctx context.Context, lane string) ([]RunsInLaneRow,
 const startRun = `-- name: StartRun :one
 update runs set status = 'running', stage = $1, job_id = $2::bigint,
     started_at = coalesce(started_at, $3::timestamptz), lane_turn = nextval('lane_order'), round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
-    cancel_requested_at = null, cancel_reason = ''
+    cancel_requested_at = null, cancel_reason = '', freeze_override_reason = null, freeze_override_by = null
 where id = $5
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
 `
 
 type StartRunParams struct {
@@ -1042,6 +1082,10 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) (Run, error)
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }
@@ -1075,7 +1119,7 @@ func (q *Queries) StrandedLanes(ctx context.Context) ([]string, error) {
 const supersedeQueued = `-- name: SupersedeQueued :many
 update runs set status = 'superseded', superseded_by = $1::uuid, reason = $2, ended_at = $3::timestamptz
 where id = any($4::uuid[]) and status = 'queued'
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
 `
 
 type SupersedeQueuedParams struct {
@@ -1135,6 +1179,10 @@ func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams
 			&i.CreatedAt,
 			&i.StartedAt,
 			&i.EndedAt,
+			&i.FreezeName,
+			&i.FreezeUntil,
+			&i.FreezeOverrideReason,
+			&i.FreezeOverrideBy,
 		); err != nil {
 			return nil, err
 		}
@@ -1151,7 +1199,7 @@ update runs set status = 'running', paused = false,
     lease_until = clock_timestamp() + make_interval(secs => $1::float8),
     deadline_at = coalesce(deadline_at, $2::timestamptz)
 where id = $3 and job_id = $4::bigint and (lease_until is null or lease_until <= clock_timestamp())
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
 `
 
 type TakeLeaseParams struct {
@@ -1206,6 +1254,10 @@ func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (Run, erro
 		&i.CreatedAt,
 		&i.StartedAt,
 		&i.EndedAt,
+		&i.FreezeName,
+		&i.FreezeUntil,
+		&i.FreezeOverrideReason,
+		&i.FreezeOverrideBy,
 	)
 	return i, err
 }

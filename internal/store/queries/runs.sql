@@ -68,7 +68,7 @@ select * from runs where lane = $1 and status = 'queued' order by queue_position
 -- A queued run takes its lane, or a failed one takes it again.
 update runs set status = 'running', stage = sqlc.arg('stage'), job_id = sqlc.arg('job_id')::bigint,
     started_at = coalesce(started_at, sqlc.arg('now')::timestamptz), lane_turn = nextval('lane_order'), round = sqlc.arg('round'), ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
-    cancel_requested_at = null, cancel_reason = ''
+    cancel_requested_at = null, cancel_reason = '', freeze_override_reason = null, freeze_override_by = null
 where id = sqlc.arg('id')
 returning *;
 
@@ -104,7 +104,7 @@ where id = sqlc.arg('id');
 
 -- name: EndRun :one
 update runs set status = sqlc.arg('status'), reason = sqlc.arg('reason'), remedy = sqlc.arg('remedy'), retry_from = sqlc.narg('retry_from'), job_id = null, lease_until = null,
-    next_check_at = null, paused = false, deadline_at = null, ended_at = sqlc.arg('now')::timestamptz
+    next_check_at = null, paused = false, deadline_at = null, freeze_name = null, freeze_until = null, ended_at = sqlc.arg('now')::timestamptz
 where id = sqlc.arg('id')
 returning *;
 
