@@ -16,6 +16,7 @@ type Fault struct {
 	ID          string        `json:"id,omitempty"`          // given by Add
 	Method      string        `json:"method,omitempty"`      // empty: any
 	PathPattern string        `json:"pathPattern,omitempty"` // regular expression on the path as sent, ignoring case; empty: any
+	SparedAgent string        `json:"sparedAgent,omitempty"` // requests whose User-Agent begins so are left alone
 	Times       int           `json:"times,omitempty"`       // how often; 0: until removed
 	Probability float64       `json:"probability,omitempty"` // 0 to 1; 0 means 1
 	Status      int           `json:"status,omitempty"`      // answer this instead, without any effect
@@ -176,12 +177,18 @@ func copies[T any](pointers []*T) []T {
 	return values
 }
 
+// concerns says whether the request is one of those that shall go wrong.
+func (f *Fault) concerns(r *http.Request) bool {
+	spared := f.SparedAgent != "" && strings.HasPrefix(r.UserAgent(), f.SparedAgent)
+	return !spared && (f.Method == "" || strings.EqualFold(f.Method, r.Method)) && f.pattern.MatchString(r.URL.Path)
+}
+
 // match finds the fault for a request and uses it up.
 func (f *Faults) match(r *http.Request) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, fault := range f.requests {
-		if fault.Method != "" && !strings.EqualFold(fault.Method, r.Method) || !fault.pattern.MatchString(r.URL.Path) {
+		if !fault.concerns(r) {
 			continue
 		}
 		if fault.Probability > 0 && f.random.Float64() >= fault.Probability {
