@@ -27,7 +27,8 @@ var level = map[string]int{
 
 	"internal/demo": 5, // the process, the simulator and the terminal, put together
 
-	"internal/app": 4,
+	"internal/app":    4,
+	"internal/doctor": 4,
 
 	"internal/handlers": 3,
 	"internal/jobs":     3,
@@ -55,6 +56,7 @@ var level = map[string]int{
 var restricted = map[string][]string{
 	"internal/client":         {"cmd/server", "internal/demo", "internal/terminal"},
 	"internal/demo":           {"cmd/server"},
+	"internal/doctor":         {"cmd/server"},
 	"internal/handlers/api":   {"internal/handlers"},
 	"internal/localpg":        {"cmd/server", "internal/app", "internal/demo", "internal/localpg/pgtest"},
 	"internal/localpg/pgtest": {},

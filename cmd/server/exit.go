@@ -25,6 +25,7 @@ const (
 	exitSuperseded  = 5
 	exitCancelled   = 6
 	exitTimeout     = 7
+	exitWarnings    = 8
 	exitInterrupted = 130
 )
 
@@ -38,6 +39,7 @@ const exitCodes = `Exit codes:
     5  the run was superseded by a newer commit
     6  the run was cancelled
     7  --timeout passed; the run goes on
+    8  doctor: warnings, or something that could not be found out, and no errors
   130  interrupted; a run that was waited for goes on`
 
 // usageError is a mistake in how a command was called.
@@ -80,6 +82,9 @@ func exitCode(err error) int {
 	}
 	if ended, ok := errors.AsType[*endedError](err); ok {
 		return exitOfRun(ended.status)
+	}
+	if diagnosis, ok := errors.AsType[*diagnosisError](err); ok {
+		return exitOfDiagnosis(diagnosis.status)
 	}
 	if problem, ok := errors.AsType[*client.Error](err); ok {
 		return exitOfProblem(problem.Status)

@@ -60,7 +60,7 @@ release on exactly those, proves that it runs there, and removes the old ones.
 		&cobra.Group{ID: groupClient, Title: "What a running server does:"},
 		&cobra.Group{ID: groupOctopus, Title: "What is in Octopus:"},
 	)
-	add(root, groupServer, newServe(s), newDemo(s), newSimulate(s), newMigrate(s), newConfig(s))
+	add(root, groupServer, newServe(s), newDemo(s), newSimulate(s), newMigrate(s), newConfig(s), newDoctor(s))
 	add(root, groupClient, newTrigger(s), newRuns(s))
 	add(root, groupOctopus, newOverride(s))
 	root.AddCommand(newVersion(s))

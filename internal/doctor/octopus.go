@@ -99,7 +99,9 @@ func (s steadfast) Freezes(ctx context.Context, projectID, environmentID, tenant
 }
 
 func (s steadfast) Overrides(ctx context.Context, projectID string) ([]octopus.AutoDeployOverride, error) {
-	return again(ctx, s, func(ctx context.Context) ([]octopus.AutoDeployOverride, error) { return s.Octopus.Overrides(ctx, projectID) })
+	return again(ctx, s, func(ctx context.Context) ([]octopus.AutoDeployOverride, error) {
+		return s.Octopus.Overrides(ctx, projectID)
+	})
 }
 
 // isOctopus tells whether an error is an operation's.
