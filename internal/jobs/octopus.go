@@ -23,6 +23,8 @@ type Octopus interface {
 	Target(ctx context.Context, id string) (octopus.Target, error)
 	DeleteTarget(ctx context.Context, id string) error
 
+	Release(ctx context.Context, id string) (octopus.Release, error)
+	FindRelease(ctx context.Context, projectID, version string) (octopus.Release, bool, error)
 	CheckRelease(ctx context.Context, spec octopus.ReleaseSpec) error
 	EnsureRelease(ctx context.Context, spec octopus.ReleaseSpec) (octopus.Release, bool, error)
 	EnsureDeployment(ctx context.Context, spec octopus.DeploymentSpec) (octopus.Deployment, bool, error)
@@ -33,6 +35,7 @@ type Octopus interface {
 	Task(ctx context.Context, id string) (octopus.Task, error)
 	ActiveTasks(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Task, error)
 
+	Override(ctx context.Context, projectID, environmentID, tenantID string) (releaseID string, err error)
 	SetOverride(ctx context.Context, projectID, environmentID, tenantID, releaseID string) error
 	ClearOverride(ctx context.Context, projectID, environmentID, tenantID, releaseID string) (bool, error)
 }

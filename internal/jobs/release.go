@@ -86,18 +86,25 @@ func (x *execution) checkApplication(ctx context.Context) error {
 
 const applicationKey = "application"
 
-func (x *execution) applicationWanted(ctx context.Context) (releaseWanted, error) {
+// application is what the pipeline says of the application's release.
+func (x *execution) application() releaseWanted {
 	application := x.p.Application
-	project, err := x.project(ctx, application.Project)
-	if err != nil {
-		return releaseWanted{}, err
-	}
-	git, err := x.gitState(project, application.Git, applicationKey)
 	return releaseWanted{
-		project: application.Project, projectID: project.ID,
-		channel: application.Channel, version: application.Version, packages: application.Packages,
-		git: git, key: applicationKey,
-	}, err
+		project: application.Project, channel: application.Channel, version: application.Version, packages: application.Packages,
+		key: applicationKey,
+	}
+}
+
+// applicationWanted is that, and what Octopus says of the project.
+func (x *execution) applicationWanted(ctx context.Context) (releaseWanted, error) {
+	wanted := x.application()
+	project, err := x.project(ctx, wanted.project)
+	if err != nil {
+		return wanted, err
+	}
+	wanted.projectID = project.ID
+	wanted.git, err = x.gitState(project, x.p.Application.Git, wanted.key)
+	return wanted, err
 }
 
 func (x *execution) packageVersions(w releaseWanted) ([]octopus.PackageVersion, error) {
