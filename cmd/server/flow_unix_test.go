@@ -72,12 +72,23 @@ pipelines:
     cleanup: {timeout: 1m}
 `
 
+// install starts a simulated Octopus with the Hello World scene, and regrow.
 func install(t *testing.T) *installation {
+	t.Helper()
+	i := prepare(t, flowConfig)
+	i.simulate("--speed", "40", "--webhook-url", i.url+"/webhooks/octopus", "--webhook-secret", octopusSecret)
+	i.serve()
+	return i
+}
+
+// prepare makes an installation of which nothing runs yet. The configuration
+// has two places, for regrow's address and for Octopus' URL.
+func prepare(t *testing.T, config string) *installation {
 	t.Helper()
 	listen, simulated := freePort(t), freePort(t)
 	i := &installation{t: t, url: "http://" + listen, octopus: "http://" + simulated, log: &lockedBuffer{}}
 	i.config = filepath.Join(t.TempDir(), "regrow.yaml")
-	if err := os.WriteFile(i.config, fmt.Appendf(nil, flowConfig, listen, i.octopus), 0o600); err != nil {
+	if err := os.WriteFile(i.config, fmt.Appendf(nil, config, listen, i.octopus), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	empty := func(context.Context, *pgxpool.Pool) error { return nil }
@@ -87,15 +98,19 @@ func install(t *testing.T) *installation {
 			t.Logf("the processes printed:\n%s", i.log)
 		}
 	})
-	i.spawn("simulate", "--listen", simulated, "--speed", "40",
-		"--webhook-url", i.url+"/webhooks/octopus", "--webhook-secret", octopusSecret)
 	var err error
 	if i.api, err = client.New(i.url, operatorToken, nil); err != nil {
 		t.Fatal(err)
 	}
-	i.serve()
-	i.untilAnswers(i.octopus + "/api")
 	return i
+}
+
+// simulate starts the Octopus Server and waits until it answers.
+func (i *installation) simulate(flags ...string) {
+	i.t.Helper()
+	address := strings.TrimPrefix(i.octopus, "http://")
+	i.spawn(append([]string{"simulate", "--listen", address}, flags...)...)
+	i.untilAnswers(i.octopus + "/api")
 }
 
 // command is the binary with the secrets that the configuration asks for.
@@ -103,7 +118,7 @@ func (i *installation) command(args ...string) (cmd *exec.Cmd, out, err *bytes.B
 	i.t.Helper()
 	cmd, out, err = process(i.t, args...)
 	cmd.Env = append(cmd.Env, i.database, "TOKEN="+operatorToken, "API_KEY="+simulator.DefaultAPIKey,
-		"GITHUB="+githubSecret, "OCTOPUS="+octopusSecret)
+		"GITHUB="+githubSecret, "OCTOPUS="+octopusSecret, "REGROW_TOKEN="+operatorToken)
 	return cmd, out, err
 }
 
