@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,14 +31,21 @@ tests. It answers Octopus' REST API and acts as Octopus does: deployments run,
 targets are provisioned and checked, triggers auto-deploy, subscriptions call
 back. It starts with the "Hello World" of the immutable-infrastructure guide.
 
+It only acts as if it ran scripts, unless --run-scripts is given. Then scripts out
+of uploaded packages, in steps that run on the server, really run: as the user of
+this process, with nothing between them and this machine. So whoever may send
+requests may run programs here, and the flag is refused for addresses that other
+machines reach.
+
 Under /simulator it can be steered: faults, clock, journal, state. docs/simulator.md
 tells how, and what only a real server can confirm.`,
 		Example: `  regrow simulate
   regrow simulate --speed 60 --webhook-url http://127.0.0.1:8080/webhooks/octopus --webhook-secret s3cret-value
+  regrow simulate --empty --run-scripts
   curl -s -H 'X-Octopus-ApiKey: API-SIMULATOR' http://127.0.0.1:8065/simulator/journal`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(checkSpeed(options.Speed), checkScene(scene)); err != nil {
+			if err := errors.Join(checkSpeed(options.Speed), checkScene(scene), checkScripts(options.RunScripts, listen)); err != nil {
 				return err
 			}
 			return simulate(cmd.Context(), s, listen, options, scene, empty)
@@ -47,6 +56,7 @@ tells how, and what only a real server can confirm.`,
 	flags.StringVar(&options.APIKey, "api-key", simulator.DefaultAPIKey, "API key that is accepted; it guards nothing of worth")
 	flags.Float64Var(&options.Speed, "speed", 1, "seconds that pass in Octopus in one second")
 	flags.StringVar(&options.BasePath, "base-path", "", `path that the server is mounted at, such as "/octopus"`)
+	flags.BoolVar(&options.RunScripts, "run-scripts", false, "really run scripts out of uploaded packages, as this user; only on a loopback address")
 	flags.BoolVar(&empty, "empty", false, "start without the Hello World scene")
 	flags.IntVar(&scene.Targets, "targets", 2, "targets of the scene, and of each new generation")
 	flags.StringVar(&scene.SubscriptionURL, "webhook-url", "", "where the scene's subscription posts events (default nowhere)")
@@ -77,6 +87,18 @@ func checkScene(scene simulator.HelloWorldOptions) error {
 		return usagef("--webhook-url: expected an address such as http://127.0.0.1:8080/webhooks/octopus, got %q", scene.SubscriptionURL)
 	}
 	return nil
+}
+
+// checkScripts refuses to run what other machines could upload.
+func checkScripts(run bool, listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if !run || err != nil { // an address that is none is reported when it is listened on
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return usagef("--run-scripts: expected --listen to be a loopback address such as 127.0.0.1:8065, got %q: whoever reaches it could run programs here", listen)
 }
 
 func simulate(ctx context.Context, s *streams, listen string, options simulator.Options, scene simulator.HelloWorldOptions, empty bool) error {

@@ -15,6 +15,10 @@ func TestWrongWorldsAreRefused(t *testing.T) {
 		{"simulate", "--speed", "+Inf"},
 		{"simulate", "--targets", "-3"},
 		{"simulate", "--webhook-url", "nonsense"},
+		{"simulate", "--run-scripts", "--listen", ":8065"},
+		{"simulate", "--run-scripts", "--listen", "0.0.0.0:8065"},
+		{"simulate", "--run-scripts", "--listen", "octopus.example:8065"},
+		{"simulate", "--run-scripts", "--listen", "[::]:8065"},
 	} {
 		var out, stderr bytes.Buffer
 		code := execute(t.Context(), "test", args, strings.NewReader(""), &out, &stderr)

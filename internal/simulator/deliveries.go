@@ -70,9 +70,9 @@ func (s *Server) newBatch(d document, exclusive bool) *batch {
 // makePost renders the envelope of one delivery.
 func (s *Server) makePost(d document, batchID string, e document, number, total int) post {
 	c := s.internalCall(causedBy(ActorScheduler))
-	audit := s.options.PublicURL + "/app#/" + d.text("SpaceId") + "/configuration/audit?eventCategories=" + url.QueryEscape(e.text("Category"))
+	audit := s.publicURL + s.options.BasePath + "/app#/" + d.text("SpaceId") + "/configuration/audit?eventCategories=" + url.QueryEscape(e.text("Category"))
 	envelope := document{"Timestamp": s.stamp(), "EventType": "SubscriptionPayload", "Payload": document{
-		"ServerUri": s.options.PublicURL, "ServerAuditUri": audit, "BatchProcessingDate": s.stamp(), "BatchId": batchID,
+		"ServerUri": s.publicURL + s.options.BasePath, "ServerAuditUri": audit, "BatchProcessingDate": s.stamp(), "BatchId": batchID,
 		"TotalEventsInBatch": total, "EventNumberInBatch": number,
 		"Subscription": s.show(s.kinds["subscriptions"], d, c), "Event": s.show(s.kinds["events"], e, c)}}
 	body, err := json.Marshal(envelope)

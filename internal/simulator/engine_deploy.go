@@ -100,27 +100,26 @@ func (s *Server) finishDeployment(j *job) string {
 	if j.failing != "" {
 		return j.failing
 	}
-	if s.faults.take(FailDeployment, j.lane.project) {
-		s.addTargets(d, j.busy)
-		return "The script returned exit code 1. (This failure was asked for.)"
+	if failure := s.failureAskedFor(j, d); failure != "" {
+		return failure
 	}
 	if p, is := s.provisioners[j.lane.project]; is && p.Fail {
 		return "Provisioning failed: the script returned exit code 1. (This failure was asked for.)"
 	}
 	project := s.documents["projects"].get(j.lane.project)
 	skip := project.object("ProjectConnectivityPolicy").text("SkipMachineBehavior") == "SkipUnavailableMachines"
+	part := readProcess(s.processOf(d), j.lane.environment)
 	var reached []string
 	failure := ""
 	for _, id := range j.busy {
-		m := s.machines[id]
-		switch {
-		case s.documents["machines"].get(id) == nil && !skip:
+		switch m := s.documents["machines"].get(id); {
+		case m == nil && !skip && len(part.reached) > 0:
 			failure = "A deployment target was deleted while the deployment was running: " + id
-		case s.documents["machines"].get(id) == nil || m == nil:
-		case !m.answers && !skip:
-			failure = "A deployment target did not answer: " + s.documents["machines"].get(id).text("Name")
-		case m.answers:
+		case m == nil:
+		case s.answers(m) || !overlap(m.list("Roles"), part.reached): // a step on its behalf needs no answer
 			reached = append(reached, id)
+		case !skip:
+			failure = "A deployment target did not answer: " + m.text("Name")
 		}
 	}
 	s.addTargets(d, reached)
@@ -132,6 +131,15 @@ func (s *Server) finishDeployment(j *job) string {
 	}
 	s.provision(j, d)
 	return ""
+}
+
+// failureAskedFor is the failure that a fault has in store for a deployment, or "".
+func (s *Server) failureAskedFor(j *job, d document) string {
+	if !s.faults.take(FailDeployment, j.lane.project) {
+		return ""
+	}
+	s.addTargets(d, j.busy)
+	return "The script returned exit code 1. (This failure was asked for.)"
 }
 
 func (s *Server) addTargets(d document, ids []string) {

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ var healthReports = map[string][3]string{
 func (s *Server) checkMachine(d document, by cause) {
 	m := s.machines[d.id()]
 	status := "Unavailable"
-	if m.answers {
+	if s.answers(d) {
 		status, m.lastReached = m.condition, s.clock.now
 	}
 	before := d.text("HealthStatus")
@@ -118,6 +119,16 @@ func (s *Server) checkMachine(d document, by cause) {
 			Machines: []string{d.id()}, Detail: status})
 	}
 	s.raiseMachine(causedBy(ActorScheduler), report[0], d, report[1])
+}
+
+// answers says whether a connection to a machine would succeed. A host below .invalid has no
+// address anywhere (RFC 2606), so a client can stop a machine here by changing where it is.
+func (s *Server) answers(d document) bool {
+	if address, err := url.Parse(d.text("Uri")); err == nil && strings.HasSuffix(strings.TrimSuffix(strings.ToLower(address.Hostname()), "."), ".invalid") {
+		return false
+	}
+	m := s.machines[d.id()]
+	return m != nil && m.answers
 }
 
 // cleanUp deletes a machine that has been unavailable for longer than its policy allows.

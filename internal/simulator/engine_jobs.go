@@ -22,6 +22,8 @@ type job struct {
 	log        []string
 
 	begin     func(*job) (duration time.Duration, paused bool)
+	steps     func(*job) // what takes real time before finish, and concludes the job; nil: nothing does
+	stop      func()     // ends steps that are under way
 	finish    func(*job) (failure string)
 	cancelled func(*job)
 }
@@ -119,18 +121,35 @@ func (s *Server) finishLater(j *job, duration time.Duration) {
 		if j.run != run || j.task.text("State") != stateExecuting {
 			return
 		}
-		failure := j.finish(j)
-		if failure != "" {
-			s.endJob(j, stateFailed, failure)
+		if j.steps != nil {
+			j.steps(j)
 			return
 		}
-		s.endJob(j, stateSuccess, "")
+		s.conclude(j)
 	})
+}
+
+// conclude ends a job with the result of its finish.
+func (s *Server) conclude(j *job) {
+	if failure := j.finish(j); failure != "" {
+		s.endJob(j, stateFailed, failure)
+		return
+	}
+	s.endJob(j, stateSuccess, "")
+}
+
+// stopSteps ends the steps of a job that are under way, if there are any.
+func (j *job) stopSteps() {
+	if j.stop != nil {
+		j.stop()
+		j.stop = nil
+	}
 }
 
 // endJob brings the task to a terminal state and lets the next one start.
 func (s *Server) endJob(j *job, state, message string) {
 	j.run++
+	j.stopSteps()
 	delete(s.running, j)
 	j.task["State"], j.task["ErrorMessage"] = state, message
 	j.task["CompletedTime"], j.task["LastUpdatedTime"] = s.stamp(), s.stamp()
@@ -156,6 +175,7 @@ func (s *Server) cancelJob(j *job) {
 		return
 	}
 	j.run++
+	j.stopSteps()
 	run := j.run
 	j.task["State"] = stateCancelling
 	s.after(s.switches.TaskQueueDelay, func() {

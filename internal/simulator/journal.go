@@ -16,6 +16,7 @@ const (
 	DeploymentRequeued   Effect = "deployment-requeued"
 	DeploymentFinished   Effect = "deployment-finished"
 	RunbookRunCreated    Effect = "runbook-run-created"
+	ScriptRun            Effect = "script-run" // a script of a package has ended; the detail says how it failed
 	MachineCreated       Effect = "machine-created"
 	MachineUpdated       Effect = "machine-updated"
 	MachineDeleted       Effect = "machine-deleted"

@@ -1,7 +1,10 @@
 package simulator
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,8 +76,12 @@ func checkMachineDocument(c *call, d, _ document) []string {
 func completeMachine(c *call, d, before document) {
 	endpoint := d.object("Endpoint")
 	endpoint.fill(document{"Links": document{}})
-	d.fill(document{"TenantedDeploymentParticipation": "Untenanted", "TenantIds": []string{}, "TenantTags": []string{}, "Thumbprint": endpoint["Thumbprint"],
-		"Uri": endpoint["Uri"], "IsDisabled": false, "HasLatestCalamari": true, "OperatingSystem": "Ubuntu 24.04",
+	for _, key := range []string{"Thumbprint", "Uri"} { // the endpoint's own, repeated for older clients
+		if endpoint.text(key) != "" {
+			d[key] = endpoint[key]
+		}
+	}
+	d.fill(document{"TenantedDeploymentParticipation": "Untenanted", "TenantIds": []string{}, "TenantTags": []string{}, "IsDisabled": false, "HasLatestCalamari": true, "OperatingSystem": "Ubuntu 24.04",
 		"ShellName": "Bash", "ShellVersion": "5.2", "Architecture": "X64", "SkipInitialHealthCheck": false})
 	if d.text("MachinePolicyId") == "" {
 		d["MachinePolicyId"] = c.defaultPolicy(d.text("SpaceId"))
@@ -160,8 +167,10 @@ func (s *Server) machineRoutes(r chi.Router) {
 			return reply{}, invalid("The parameter host is required.")
 		}
 		d := targetDocument(c.query.text("host"), nil, nil, c.defaultPolicy(c.space), 1)
-		d["Uri"] = fmt.Sprintf("https://%s:%d/", c.query.text("host"), c.query.number("port", 10933))
-		d.object("Endpoint")["Uri"] = d["Uri"]
+		address := net.JoinHostPort(c.query.text("host"), strconv.Itoa(c.query.number("port", 10933)))
+		thumbprint := strings.ToUpper(fmt.Sprintf("%x", sha256.Sum256([]byte(address))))[:40] // of a certificate that it would show each time
+		d["Uri"], d["Thumbprint"] = "https://"+address+"/", thumbprint
+		d.object("Endpoint")["Uri"], d.object("Endpoint")["Thumbprint"] = d["Uri"], thumbprint
 		return ok(d)
 	})
 	s.get(r, "/machines/operatingsystem/names/all", func(c *call) (reply, error) { return ok(c.distinct("OperatingSystem")) })

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -84,7 +85,8 @@ func identify(c *call, part document) {
 
 // processPart is what a deployment needs to know of a process.
 type processPart struct {
-	roles       []string // of all steps that run on targets
+	roles       []string // of all steps that have to do with targets
+	reached     []string // those of steps that run on the targets themselves, not on their behalf
 	manual      []string // names of the manual interventions
 	packages    []packageReference
 	hasSteps    bool
@@ -112,14 +114,24 @@ func readProcess(process document, environmentID string) processPart {
 			if roles := splitRoles(step.object("Properties").text(targetRolesKey)); len(roles) > 0 {
 				part.onTargets = true
 				part.roles = append(part.roles, roles...)
+				if !onServer(action) && action.text("ActionType") != healthCheckAction {
+					part.reached = append(part.reached, roles...)
+				}
 			}
-			for _, p := range action.objects("Packages") {
-				part.packages = append(part.packages, packageReference{step: step.text("Name"), action: action.text("Name"),
-					reference: p.text("Name"), packageID: p.text("PackageId"), feedID: p.text("FeedId")})
-			}
+			part.packages = append(part.packages, packagesOf(step, action)...)
 		}
 	}
 	return part
+}
+
+// packagesOf are the packages that an action refers to; the one without a reference name is its own.
+func packagesOf(step, action document) []packageReference {
+	var references []packageReference
+	for _, p := range action.objects("Packages") {
+		references = append(references, packageReference{step: step.text("Name"), action: action.text("Name"),
+			reference: p.text("Name"), packageID: p.text("PackageId"), feedID: p.text("FeedId")})
+	}
+	return references
 }
 
 func actionApplies(action document, environmentID string) bool {
@@ -137,6 +149,9 @@ func (s *Server) freeze(d document) string {
 	id := fmt.Sprintf("%s-s-%d-%05X", d.id(), d.number("Version"), s.random.IntN(1<<20))
 	snapshot := copyOf(d)
 	snapshot["Id"] = id
+	if values := s.sensitive[strings.ToLower(d.id())]; len(values) > 0 {
+		s.sensitive[strings.ToLower(id)] = maps.Clone(values)
+	}
 	s.snapshots[strings.ToLower(id)] = snapshot
 	return id
 }

@@ -130,6 +130,7 @@ func deletedProject(c *call, project document) {
 		}
 	}
 	c.documents["variables"].remove(project.text("VariableSetId"))
+	delete(c.sensitive, strings.ToLower(project.text("VariableSetId")))
 	for _, j := range slices.Clone(c.queue) {
 		if j.lane.project == project.id() {
 			c.cancelJob(j)

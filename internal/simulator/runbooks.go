@@ -155,7 +155,7 @@ func (s *Server) finishRunbookRun(d document) string {
 	l := lane{d.text("ProjectId"), d.text("EnvironmentId"), d.text("TenantId")}
 	for _, m := range s.documents["machines"].where(func(m document) bool {
 		return s.belongs(m, l) && (len(cleaner.Roles) == 0 || overlap(cleaner.Roles, m.list("Roles"))) &&
-			(m.text("HealthStatus") == "Unavailable" || !s.machines[m.id()].answers)
+			(m.text("HealthStatus") == "Unavailable" || !s.answers(m))
 	}) {
 		s.documents["machines"].remove(m.id())
 		s.machineDeleted(causedBy(ActorScript), m)

@@ -31,8 +31,14 @@ type Options struct {
 	Speed float64
 	// BasePath is where the server is mounted, such as "/octopus". Default: the root.
 	BasePath string
-	// PublicURL is what deliveries name as ServerUri. Default "http://octopus.example".
+	// PublicURL is where the server is reached, without BasePath: what deliveries name as ServerUri
+	// and scripts find in Octopus.Web.ServerUri. Default "http://octopus.example". A test learns
+	// its address only after New, and uses SetPublicURL.
 	PublicURL string
+	// RunScripts really runs the scripts that are uploaded in packages, where a deployment process
+	// has steps that run them on the server. They run as the user of this process, with nothing
+	// between them and the machine.
+	RunScripts bool
 	// Start is the virtual instant at which the server begins. Default 2026-01-05 08:00 UTC.
 	Start time.Time
 	// Seed feeds the random numbers. Equal seeds and equal requests give equal answers.
@@ -74,21 +80,23 @@ type Server struct {
 type state struct {
 	kinds        map[string]*kind
 	documents    map[string]*collection
-	snapshots    map[string]document    // frozen processes, by lower-case id
-	machines     map[string]*machine    // what is true of a machine besides its document
-	jobs         map[string]*job        // work behind the tasks, by task id
-	running      map[*job]bool          // jobs whose tasks execute
-	queue        []*job                 // waiting jobs, first come first
-	autoDeploy   autoDeployState        // position and pending work of the triggers
-	lastSuccess  map[lane]string        // id of the latest successful deployment
-	provisioners map[string]Provisioner // infrastructure behaviour, by project id
-	cleaners     map[string]Cleaner     // clean-up behaviour, by runbook id
-	secrets      map[string]string      // subscription header values, by subscription id
-	checkRounds  map[string]int         // number of the current health-check schedule, by policy id
-	posting      map[string]bool        // subscriptions with a batch under way
-	booting      map[int]func()         // registrations to come
+	snapshots    map[string]document          // frozen processes, by lower-case id
+	machines     map[string]*machine          // what is true of a machine besides its document
+	jobs         map[string]*job              // work behind the tasks, by task id
+	running      map[*job]bool                // jobs whose tasks execute
+	queue        []*job                       // waiting jobs, first come first
+	autoDeploy   autoDeployState              // position and pending work of the triggers
+	lastSuccess  map[lane]string              // id of the latest successful deployment
+	provisioners map[string]Provisioner       // infrastructure behaviour, by project id
+	cleaners     map[string]Cleaner           // clean-up behaviour, by runbook id
+	secrets      map[string]string            // subscription header values, by subscription id
+	sensitive    map[string]map[string]string // values of sensitive variables, by lower-case set or snapshot, and variable
+	checkRounds  map[string]int               // number of the current health-check schedule, by policy id
+	posting      map[string]bool              // subscriptions with a batch under way
+	booting      map[int]func()               // registrations to come
 	bootSeq      int
 	packages     map[string][]byte // contents, by package id and version
+	publicURL    string
 	lastAutoID   int
 }
 
@@ -126,12 +134,14 @@ func New(options Options) *Server {
 			provisioners: map[string]Provisioner{},
 			cleaners:     map[string]Cleaner{},
 			secrets:      map[string]string{},
+			sensitive:    map[string]map[string]string{},
 			checkRounds:  map[string]int{},
 			posting:      map[string]bool{},
 			booting:      map[int]func(){},
 			packages:     map[string][]byte{},
 			autoDeploy:   autoDeployState{pending: map[lane]map[string]wish{}},
 			lastAutoID:   4000,
+			publicURL:    strings.TrimRight(options.PublicURL, "/"),
 		},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -145,6 +155,13 @@ func New(options Options) *Server {
 	s.after(s.switches.AutoDeployTick, s.autoDeployTick)
 	s.after(s.switches.SubscriptionTick, s.subscriptionTick)
 	return s
+}
+
+// SetPublicURL changes Options.PublicURL.
+func (s *Server) SetPublicURL(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.publicURL = strings.TrimRight(address, "/")
 }
 
 // ServeHTTP implements http.Handler.

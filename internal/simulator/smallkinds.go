@@ -63,28 +63,6 @@ func workerPoolKind() *kind {
 	return &kind{name: "workerpools", prefix: "WorkerPools", itemType: "WorkerPool", template: "{?name,skip,ids,take,partialName}", bySlug: true, uniqueName: true}
 }
 
-// variableSetKind keeps the variable set of each project, whose Version guards against stale writes.
-func variableSetKind() *kind {
-	return &kind{
-		name: "variables", prefix: "variableset", itemType: "VariableSet", template: "{?ids}",
-		guard: func(_ *call, before, after document) error {
-			if after == nil {
-				return methodNotSupported("A variable set is deleted with its project.")
-			}
-			if after.number("Version") != before.number("Version") {
-				return outOfDate("the variable set")
-			}
-			return nil
-		},
-		complete: func(_ *call, d, before document) {
-			d.fill(document{"Variables": []any{}, "ScopeValues": document{}})
-			if before != nil {
-				d["Version"] = before.number("Version") + 1
-			}
-		},
-	}
-}
-
 func defectKind() *kind {
 	return &kind{
 		name: "defects", prefix: "Defects", itemType: "Defect", template: "{?skip,take}",

@@ -32,6 +32,9 @@ func newServer(t *testing.T, options simulator.Options) *world {
 	t.Helper()
 	s := simulator.New(options)
 	listener := httptest.NewServer(s)
+	if options.RunScripts { // they call back
+		s.SetPublicURL(listener.URL)
+	}
 	t.Cleanup(func() {
 		listener.Close()
 		s.Close()

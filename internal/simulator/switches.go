@@ -35,6 +35,8 @@ type Switches struct {
 	DeploymentDuration time.Duration
 	// DeploymentPerTarget is added to DeploymentDuration for each target. Default 0.
 	DeploymentPerTarget time.Duration
+	// ScriptTimeout bounds a script that really runs. Real time. Default 5 min.
+	ScriptTimeout time.Duration
 	// RunbookDuration is how long a runbook run executes. Default 10 s.
 	RunbookDuration time.Duration
 	// HealthCheckDuration is how long a health check executes. Default 5 s.
@@ -95,6 +97,7 @@ func (w Switches) withDefaults() Switches {
 	w.SubscriptionTick = orDefault(w.SubscriptionTick, 30*time.Second)
 	w.TaskQueueDelay = max(0, orDefault(w.TaskQueueDelay, time.Second))
 	w.DeploymentDuration = max(0, orDefault(w.DeploymentDuration, 10*time.Second))
+	w.ScriptTimeout = orDefault(w.ScriptTimeout, 5*time.Minute)
 	w.RunbookDuration = max(0, orDefault(w.RunbookDuration, 10*time.Second))
 	w.HealthCheckDuration = max(0, orDefault(w.HealthCheckDuration, 5*time.Second))
 	w.InitialHealthCheckDelay = max(0, w.InitialHealthCheckDelay)

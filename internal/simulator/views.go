@@ -79,7 +79,7 @@ func (s *Server) Machines() []Machine {
 		m := s.machines[d.id()]
 		list = append(list, Machine{ID: d.id(), Name: d.text("Name"), EnvironmentIDs: slices.Clone(d.list("EnvironmentIds")), Roles: slices.Clone(d.list("Roles")),
 			TenantIDs: slices.Clone(d.list("TenantIds")), PolicyID: d.text("MachinePolicyId"), HealthStatus: d.text("HealthStatus"), Disabled: d.flag("IsDisabled"),
-			Answers: m.answers, Busy: m.users > 0, Installed: maps.Clone(m.installed), ProvisionedBy: m.provisionedBy, Created: m.created})
+			Answers: s.answers(d), Busy: m.users > 0, Installed: maps.Clone(m.installed), ProvisionedBy: m.provisionedBy, Created: m.created})
 	}
 	return list
 }
@@ -175,7 +175,7 @@ func (c *call) summary() document {
 		for project, release := range m.installed {
 			running[c.documents["projects"].get(project).text("Name")] = c.versionOf(release)
 		}
-		targets = append(targets, document{"id": d.id(), "name": d.text("Name"), "health": d.text("HealthStatus"), "answers": m.answers, "running": running,
+		targets = append(targets, document{"id": d.id(), "name": d.text("Name"), "health": d.text("HealthStatus"), "answers": c.answers(d), "running": running,
 			"environments": d.list("EnvironmentIds"), "roles": d.list("Roles")})
 	}
 	tasks := []document{}
