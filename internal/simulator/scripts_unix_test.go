@@ -634,3 +634,59 @@ func TestPowerShell(t *testing.T) {
 		t.Errorf("expected a clear sentence, got %s: %s", task.State, task.ErrorMessage)
 	}
 }
+
+// A PUT without a sensitive value keeps it, and a release keeps what was true when it was made.
+func TestScriptsGetSensitiveValues(t *testing.T) {
+	t.Parallel()
+	w := newScripted(t, simulator.Options{})
+	w.variable("Secret", "first", true)
+	digest := func(want string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(want))) }
+	const script = "printf %s \"$(get_octopusvariable Secret)\" | sha256sum"
+	if _, log := w.run(script); !strings.Contains(log, digest("first")) {
+		t.Errorf("expected the script to get the value:\n%s", log)
+	}
+	path, set := w.setOf(w.project.ID)
+	set["Variables"] = append(set["Variables"].([]any), object{"Name": "Other", "Value": "x"})
+	w.call(http.MethodPut, path, set, 200) // the sensitive value went out as null and comes back as null
+	frozen := w.create()
+	w.variable("Third", "x", false) // the official client sends "" for what it does not know
+	if _, log := w.run(script); !strings.Contains(log, digest("first")) {
+		t.Errorf("expected the value to be kept:\n%s", log)
+	}
+	_, set = w.setOf(w.project.ID)
+	set["Variables"].([]any)[0].(object)["Value"] = "second"
+	w.call(http.MethodPut, path, set, 200)
+	if _, log := w.run(script); !strings.Contains(log, digest("second")) {
+		t.Errorf("expected the new value:\n%s", log)
+	}
+	if log := w.log(frozen); !strings.Contains(log, digest("first")) {
+		t.Errorf("expected the release to have frozen the value of its time:\n%s", log)
+	}
+}
+
+func TestScopesOfVariables(t *testing.T) {
+	t.Parallel()
+	w := newScripted(t, simulator.Options{})
+	must[string](t)(w.AddEnvironment("Elsewhere"))
+	for _, name := range []string{"web-1", "web-2"} {
+		must[string](t)(w.AddTarget(simulator.TargetOptions{Name: name, EnvironmentID: w.environment, Roles: []string{"web"}, Healthy: true}))
+	}
+	path, set := w.setOf(w.project.ID)
+	set["Variables"] = []object{
+		{"Name": "Colour", "Value": "grey"},
+		{"Name": "Colour", "Value": "green", "Scope": object{"Environment": []string{w.environment}}},
+		{"Name": "Colour", "Value": "red", "Scope": object{"Environment": []string{"Environments-2"}, "Machine": []string{"Machines-2"}}},
+		{"Name": "Colour", "Value": "blue", "Scope": object{"Machine": []string{"Machines-2"}, "Role": []string{}}},
+		{"Name": "Circle", "Value": "#{Circle}#{Circle}"},
+	}
+	w.call(http.MethodPut, path, set, 200)
+	w.upload(zipped(t, map[string]string{"run.sh": `echo "$(get_octopusvariable Octopus.Action.Name): $(get_octopusvariable Colour)"`}))
+	w.process(step("Server", "run.sh", ""), step("Targets", "run.sh", "web"))
+	d := w.create()
+	w.Advance(time.Minute)
+	for _, want := range []string{"| Server: green", "web-1: Targets: green", "web-2: Targets: blue"} {
+		if log := w.log(d); !strings.Contains(log, want) {
+			t.Errorf("expected %q in the log:\n%s", want, log)
+		}
+	}
+}
