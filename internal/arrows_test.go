@@ -32,6 +32,7 @@ var level = map[string]int{
 
 	"internal/handlers": 3,
 	"internal/jobs":     3,
+	"internal/setup":    3,
 	"internal/terminal": 3,
 
 	"internal/handlers/api":   2,

@@ -1,0 +1,54 @@
+package setup
+
+import (
+	"context"
+
+	"regrow/internal/octopus"
+)
+
+// Octopus is what setup needs of an Octopus Server; *octopus.Client is one.
+type Octopus interface {
+	Documents(context.Context, octopus.Collection) ([]octopus.Document, error)
+	TriggersOf(ctx context.Context, projectID string) ([]octopus.Document, error)
+	Document(ctx context.Context, k octopus.Collection, id string) (octopus.Document, error)
+	Create(context.Context, octopus.Collection, octopus.Document) (octopus.Document, error)
+	Update(context.Context, octopus.Collection, octopus.Document) (octopus.Document, error)
+	Delete(ctx context.Context, k octopus.Collection, id string) error
+	PolicyTemplate(context.Context) (octopus.Document, error)
+	EventCategories(context.Context) ([]string, error)
+	EventGroups(context.Context) ([]string, error)
+	HasPackage(ctx context.Context, packageID, version string) (bool, error)
+	UploadPackage(ctx context.Context, fileName string, content []byte) error
+}
+
+// patience is how often a request is tried while the server cannot answer it.
+// Looking, or writing after another look, may be repeated at will.
+const patience = 8
+
+// read asks the server until it answers.
+func read[T any](ctx context.Context, ask func(context.Context) (T, error)) (answer T, err error) {
+	err = octopus.Retry(ctx, patience, func(ctx context.Context) error {
+		answer, err = ask(ctx)
+		return err
+	})
+	return answer, err
+}
+
+// all reads a collection.
+func (s *scene) all(ctx context.Context, k octopus.Collection) ([]octopus.Document, error) {
+	return read(ctx, func(ctx context.Context) ([]octopus.Document, error) { return s.octopus.Documents(ctx, k) })
+}
+
+// named reads a collection and returns its resource of a name, nil for none.
+func (s *scene) named(ctx context.Context, k octopus.Collection, name string) (octopus.Document, error) {
+	documents, err := s.all(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return firstOf(documents, func(d octopus.Document) bool { return sameName(d.Name(), name) }), nil
+}
+
+// document reads one resource.
+func (s *scene) document(ctx context.Context, k octopus.Collection, id string) (octopus.Document, error) {
+	return read(ctx, func(ctx context.Context) (octopus.Document, error) { return s.octopus.Document(ctx, k, id) })
+}
