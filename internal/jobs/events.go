@@ -22,12 +22,20 @@ const (
 	eventRetry         = "retry_requested"
 	eventCancel        = "cancel_requested"
 
+	eventRunFrozen             = "run_frozen"
+	eventRunThawed             = "run_thawed"
+	eventFreezeIgnored         = "freeze_ignored"
+	eventFreezeOverrideRefused = "freeze_override_refused"
+	eventFreezesUnread         = "freezes_unread"
+
 	eventStageStarted   = "stage_started"
 	eventStageWaiting   = "stage_waiting"
 	eventStageRetrying  = "stage_retrying"
 	eventStageSucceeded = "stage_succeeded"
 	eventStageFailed    = "stage_failed"
 	eventAttemptLost    = "attempt_lost"
+
+	eventProvisionedAgain = "provisioned_again"
 
 	eventBaseline        = "baseline_recorded"
 	eventTargetFound     = "target_found"

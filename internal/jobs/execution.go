@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/rs/zerolog"
 
+	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
 )
@@ -36,6 +37,10 @@ type execution struct {
 	stageStarted time.Time
 	// results hold what each stage has made in Octopus so far.
 	results results
+	// freezes are those that hold, by project, as they were read last.
+	freezes map[string][]octopus.Freeze
+	// refusedByFreeze tells that Octopus has refused a deployment for a freeze.
+	refusedByFreeze bool
 	// atEnd are written together with the end of the execution.
 	atEnd []func(context.Context, *store.Queries) error
 }
@@ -136,9 +141,10 @@ func (x *execution) attempt(ctx context.Context, perform stageFunc) (result outc
 // again: what kills the process would kill it for ever.
 const maxLost = 5
 
-// overdue tells whether the stage's time is over.
+// overdue tells whether the stage's time is over. It does not pass while a
+// deployment freeze holds the run.
 func (x *execution) overdue() bool {
-	return x.run.DeadlineAt != nil && x.Now().After(*x.run.DeadlineAt)
+	return x.run.FreezeName == nil && x.run.DeadlineAt != nil && x.Now().After(*x.run.DeadlineAt)
 }
 
 // save writes in the middle of a stage what must not be lost before its next

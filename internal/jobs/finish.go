@@ -49,6 +49,14 @@ func (x *execution) finish(ctx context.Context, end ending, complete completeFun
 }
 
 func (x *execution) write(ctx context.Context, tx pgx.Tx, run store.Run, end ending) error {
+	if end.hold != nil {
+		return x.writeHold(ctx, tx, run, end)
+	}
+	if run.FreezeName != nil && (end.kind == endDone || end.kind == endWait) {
+		if err := x.writeThaw(ctx, store.New(tx), &run); err != nil {
+			return err
+		}
+	}
 	switch end.kind {
 	case endDone:
 		return x.writeDone(ctx, tx, run, end)
@@ -184,8 +192,11 @@ func (x *execution) endRun(ctx context.Context, tx pgx.Tx, run store.Run, params
 		data["remedy"] = ended.Remedy
 	}
 	message := fmt.Sprintf("Run #%d of pipeline %s ended as %s in %s.", ended.Number, ended.Pipeline, ended.Status, ended.Stage)
-	if ended.Status == pipeline.Cancelled {
+	if ended.Status == pipeline.Cancelled || ended.Status == pipeline.Superseded {
 		message = ended.Reason
+	}
+	if ended.SupersededBy != nil {
+		data["by"] = *ended.SupersededBy
 	}
 	if err := record(ctx, q, ended, x.Now(), kind, message, data); err != nil {
 		return err

@@ -19,6 +19,8 @@ type ending struct {
 	from pipeline.Stage
 	// pause is how long to wait before the next try.
 	pause time.Duration
+	// hold is the deployment freeze that is waited for; nil when none is.
+	hold *hold
 }
 
 type endKind int
@@ -48,6 +50,8 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 		return x.tidied(ctx, ending{kind: endFail, message: failed.message, remedy: failed.remedy, from: failed.from})
 	case stopped(ctx, err):
 		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
+	case err == nil && result.hold != nil:
+		return ending{kind: endWait, message: result.message, hold: result.hold}
 	case x.overdue() && (err == nil || x.failures >= lastTries):
 		return x.tidied(ctx, x.outOfTime(result, err))
 	case err == nil:

@@ -36,6 +36,8 @@ type Octopus interface {
 	ActiveTasks(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Task, error)
 
 	Override(ctx context.Context, projectID, environmentID, tenantID string) (releaseID string, err error)
+	Freezes(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Freeze, error)
+
 	SetOverride(ctx context.Context, projectID, environmentID, tenantID, releaseID string) error
 	ClearOverride(ctx context.Context, projectID, environmentID, tenantID, releaseID string) (bool, error)
 }

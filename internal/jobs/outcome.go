@@ -16,6 +16,8 @@ type outcome struct {
 	done bool
 	// message says in one sentence what was done or what is waited for.
 	message string
+	// hold is the deployment freeze that is waited for; nil when none is.
+	hold *hold
 }
 
 // done ends the stage.

@@ -17,10 +17,17 @@ import (
 // available, instead of the release that is there.
 func override(ctx context.Context, x *execution) (outcome, error) {
 	release := x.results.createRelease
+	held, err := x.held(ctx, release.ProjectID)
+	if err != nil {
+		return outcome{}, err
+	}
+	if held != nil {
+		return x.waitFor(held)
+	}
 	if err := x.own(ctx); err != nil {
 		return outcome{}, err
 	}
-	err := x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
+	err = x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
 		return x.octopus.SetOverride(ctx, release.ProjectID, x.results.provision.EnvironmentID, x.results.provision.TenantID, release.ReleaseID)
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
@@ -14,10 +15,59 @@ import (
 // targets that stand, then creates the infrastructure release and deploys it. It
 // does not wait for the machines to boot.
 func provision(ctx context.Context, x *execution) (outcome, error) {
-	if !x.results.provision.Baseline {
-		if err := x.checkApplication(ctx); err != nil {
+	r := &x.results.provision
+	if r.EnvironmentID == "" || r.ProjectID == "" {
+		if err := x.locate(ctx); err != nil {
 			return outcome{}, err
 		}
+	}
+	application, err := x.applicationWanted(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	held, err := x.heldBeforeProvision(ctx, application.projectID)
+	if err != nil {
+		return outcome{}, err
+	}
+	// What a freeze holds should not fail for another reason when it is over; to
+	// find that out once is enough.
+	if !r.Baseline && x.run.FreezeName == nil {
+		if err := x.checkRelease(ctx, application); err != nil {
+			return outcome{}, err
+		}
+	}
+	if held != nil {
+		return x.waitFor(held)
+	}
+	return x.provisionTargets(ctx)
+}
+
+// heldBeforeProvision tells which freeze keeps the run from provisioning: of the
+// infrastructure project or of the application, because new targets without the
+// release would not help anybody. One that began after the deployment was made,
+// in a try whose answer was lost, does not.
+func (x *execution) heldBeforeProvision(ctx context.Context, applicationID string) (*hold, error) {
+	r := &x.results.provision
+	held, err := x.held(ctx, r.ProjectID, applicationID)
+	if held == nil || err != nil || r.Began.IsZero() {
+		return held, err
+	}
+	_, found, err := x.octopus.FindDeployment(ctx, x.infrastructureDeployment())
+	if found || err != nil {
+		return nil, err
+	}
+	r.forgetBaseline()
+	return held, nil
+}
+
+// forgetBaseline has the targets that stand recorded anew: until the freeze is
+// over, others may come.
+func (r *provisionResult) forgetBaseline() { r.Baseline, r.Began = false, time.Time{} }
+
+// provisionTargets records what stands and deploys the infrastructure release.
+func (x *execution) provisionTargets(ctx context.Context) (outcome, error) {
+	r := &x.results.provision
+	if !r.Baseline {
 		busy, err := x.recordBaseline(ctx)
 		if busy != "" || err != nil {
 			return outcome{message: busy}, err
@@ -27,39 +77,53 @@ func provision(ctx context.Context, x *execution) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	r := &x.results.provision
-	r.Marker = x.marker(fmt.Sprintf("provision %d", x.run.Round))
+	r.Marker = x.provisionMarker()
 	if r.Began.IsZero() {
 		r.Began = x.Now()
 	}
 	// From here on targets may come, whatever becomes of this run; who comes
 	// next has to know.
-	if err := x.save(ctx, x.saveResult); err != nil {
+	if err := x.save(ctx, x.saveProvision); err != nil {
 		return outcome{}, err
 	}
-	deployment, _, err := x.octopus.EnsureDeployment(ctx, octopus.DeploymentSpec{
-		ReleaseID:     release.ID,
-		ProjectID:     r.ProjectID,
-		EnvironmentID: r.EnvironmentID,
-		TenantID:      r.TenantID,
-		Comment:       x.comment("provisions new targets for"),
-		Marker:        r.Marker,
-	})
+	deployment, held, err := x.deploy(ctx, x.infrastructureDeployment())
 	if err != nil {
 		return outcome{}, err
+	}
+	if held != nil {
+		r.forgetBaseline()
+		return x.waitFor(held)
 	}
 	r.DeploymentID, r.DeploymentURL, r.Deployed = deployment.ID, deployment.WebURL, deployment.Created
 	r.TaskID, r.TaskURL = deployment.TaskID, deployment.Task.WebURL
 	return done("Release %s of %s is being deployed to %s.", release.Version, x.p.Infrastructure.Project, x.place())
 }
 
+func (x *execution) provisionMarker() string {
+	what := fmt.Sprintf("provision %d", x.run.Round)
+	if tries := x.results.provision.Tries; tries > 0 {
+		what = fmt.Sprintf("%s try %d", what, tries+1)
+	}
+	return x.marker(what)
+}
+
+func (x *execution) infrastructureDeployment() octopus.DeploymentSpec {
+	r := x.results.provision
+	return octopus.DeploymentSpec{
+		ReleaseID: r.ReleaseID, ProjectID: r.ProjectID, EnvironmentID: r.EnvironmentID, TenantID: r.TenantID,
+		Comment: x.comment("provisions new targets for"), Marker: r.Marker,
+	}
+}
+
+// saveProvision writes what provision has made, in whatever stage the run is.
+func (x *execution) saveProvision(ctx context.Context, q *store.Queries) error {
+	return x.saveResultOf(ctx, q, pipeline.Provision)
+}
+
 // recordBaseline notes which targets stood before this run. It waits while
 // another deployment of the infrastructure project is under way, because the
 // targets which that one brings could not be told from this run's.
 func (x *execution) recordBaseline(ctx context.Context) (busy string, err error) {
-	if err := x.locate(ctx); err != nil {
-		return "", err
-	}
 	if busy, err = x.busy(ctx); busy != "" || err != nil {
 		return busy, err
 	}
@@ -81,7 +145,7 @@ func (x *execution) recordBaseline(ctx context.Context) (busy string, err error)
 		if err := record(ctx, q, x.run, x.Now(), eventBaseline, message, nil); err != nil {
 			return err
 		}
-		return x.saveResult(ctx, q)
+		return x.saveProvision(ctx, q)
 	})
 }
 

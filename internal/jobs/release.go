@@ -72,6 +72,10 @@ func (x *execution) checkApplication(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return x.checkRelease(ctx, wanted)
+}
+
+func (x *execution) checkRelease(ctx context.Context, wanted releaseWanted) error {
 	spec, err := x.releaseSpec(wanted)
 	if err != nil {
 		return err

@@ -32,16 +32,21 @@ type provisionResult struct {
 	ReleaseVersion string `json:"release_version,omitempty"`
 	ReleaseURL     string `json:"release_url,omitempty"`
 	gitState
-	DeploymentID   string `json:"deployment_id,omitempty"`
-	DeploymentURL  string `json:"deployment_url,omitempty"`
-	TaskID         string `json:"task_id,omitempty"`
-	TaskURL        string `json:"task_url,omitempty"`
+	DeploymentID  string `json:"deployment_id,omitempty"`
+	DeploymentURL string `json:"deployment_url,omitempty"`
+	TaskID        string `json:"task_id,omitempty"`
+	TaskURL       string `json:"task_url,omitempty"`
 	// Deployed is when the deployment was created, by Octopus' clock.
 	Deployed time.Time `json:"deployed,omitzero"`
 	// Marker is what the deployment's comment carries.
 	Marker string `json:"marker,omitempty"`
 	// Began is when the deployment was about to be created, by our clock.
 	Began time.Time `json:"began,omitzero"`
+	// Tries counts the deployments before this one that Octopus did not begin
+	// because a freeze had begun.
+	Tries int `json:"tries,omitempty"`
+	// FreezesUnread tells that regrow may not read deployment freezes.
+	FreezesUnread bool `json:"freezes_unread,omitempty"`
 	// Previous is what an earlier round of the run has made.
 	Previous *provisionResult `json:"previous,omitempty"`
 }
@@ -111,9 +116,13 @@ func loadResults(ctx context.Context, q *store.Queries, run uuid.UUID) (results,
 
 // saveResult writes the stage's result now, before the next effect.
 func (x *execution) saveResult(ctx context.Context, q *store.Queries) error {
-	encoded, err := json.Marshal(x.results.of(x.run.Stage))
+	return x.saveResultOf(ctx, q, x.run.Stage)
+}
+
+func (x *execution) saveResultOf(ctx context.Context, q *store.Queries, stage pipeline.Stage) error {
+	encoded, err := json.Marshal(x.results.of(stage))
 	if err != nil {
-		return fmt.Errorf("encoding the result of %s: %w", x.run.Stage, err)
+		return fmt.Errorf("encoding the result of %s: %w", stage, err)
 	}
-	return q.SaveStageResult(ctx, store.SaveStageResultParams{RunID: x.run.ID, Stage: x.run.Stage, Result: encoded})
+	return q.SaveStageResult(ctx, store.SaveStageResultParams{RunID: x.run.ID, Stage: stage, Result: encoded})
 }

@@ -14,9 +14,15 @@ import (
 // verify looks once whether the new generation is proven. When it is not yet,
 // the run waits without a worker for the next event or look.
 func verify(ctx context.Context, x *execution) (outcome, error) {
+	if x.results.provision.TaskID == "" {
+		return x.provisionAgain(ctx)
+	}
 	task, err := x.octopus.Task(ctx, x.results.provision.TaskID)
 	if err != nil {
 		return outcome{}, err
+	}
+	if failedByFreeze(task) && x.results.provision.Tries < maxTries {
+		return x.provisionAfterFreeze(ctx, task)
 	}
 	if task.IsCompleted && !task.FinishedSuccessfully {
 		return outcome{}, x.provisioningFailed(task)
@@ -30,7 +36,7 @@ func verify(ctx context.Context, x *execution) (outcome, error) {
 	switch {
 	case proof.Complete:
 		return x.proven(ctx, proof)
-	case x.Now().After(*x.run.DeadlineAt):
+	case x.overdue():
 		return outcome{}, x.notProvenInTime(task, proof)
 	case len(proof.Redeploy) > 0:
 		return x.redeploy(ctx, proof)
@@ -91,10 +97,17 @@ func (x *execution) redeploy(ctx context.Context, proof pipeline.Proof) (outcome
 	for i, target := range proof.Redeploy {
 		ids[i] = target.ID
 	}
+	held, err := x.held(ctx, x.results.createRelease.ProjectID)
+	if err != nil {
+		return outcome{}, err
+	}
+	if held != nil {
+		return x.waitFor(held)
+	}
 	if err := x.own(ctx); err != nil {
 		return outcome{}, err
 	}
-	deployment, _, err := x.octopus.EnsureDeployment(ctx, octopus.DeploymentSpec{
+	deployment, held, err := x.deploy(ctx, octopus.DeploymentSpec{
 		ReleaseID:     x.results.createRelease.ReleaseID,
 		ProjectID:     x.results.createRelease.ProjectID,
 		EnvironmentID: x.results.provision.EnvironmentID,
@@ -105,6 +118,9 @@ func (x *execution) redeploy(ctx context.Context, proof pipeline.Proof) (outcome
 	})
 	if err != nil {
 		return outcome{}, err
+	}
+	if held != nil {
+		return x.waitFor(held)
 	}
 	r.Redeployments = append(r.Redeployments, redeployment{DeploymentID: deployment.ID, DeploymentURL: deployment.WebURL, Targets: ids})
 	message := fmt.Sprintf("Octopus left %s; regrow deploys release %s there itself (%s).",
