@@ -157,7 +157,11 @@ func (s *Server) advance(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) advanceFor(r *http.Request) (time.Time, error) {
-	if _, err := s.authenticate(r); err != nil {
+	who, err := s.authenticate(r)
+	if err == nil && who.readOnly {
+		err = forbidden("AdministerSystem")
+	}
+	if err != nil {
 		return time.Time{}, err
 	}
 	text := r.URL.Query().Get("by")

@@ -23,6 +23,7 @@ func (s *Server) rootRoutes(r chi.Router) {
 			"Links": map[string]string{"Self": c.link("/api/serverstatus")}})
 	})
 	s.get(r, "/users/{id}/spaces", func(c *call) (reply, error) { return ok(c.collect(c.kinds["spaces"])) })
+	s.permissionRoutes(r)
 	s.get(r, "/users/me", func(c *call) (reply, error) {
 		return ok(c.show(c.kinds["users"], c.documents["users"].get(c.by.user.id)))
 	})
@@ -31,7 +32,8 @@ func (s *Server) rootRoutes(r chi.Router) {
 func userKind() *kind {
 	return &kind{name: "users", prefix: "Users", itemType: "User", template: "{?skip,take,ids,filter}", global: true, readOnly: true,
 		links: func(d document) map[string]string {
-			return map[string]string{"Spaces": "/api/users/" + d.id() + "/spaces"}
+			return map[string]string{"Spaces": "/api/users/" + d.id() + "/spaces",
+				"Permissions": "/api/users/" + d.id() + "/permissions{?spaces,includeSystem}"}
 		}}
 }
 

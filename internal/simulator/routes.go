@@ -42,6 +42,7 @@ func (s *Server) routes() http.Handler {
 		return reply{}, &problem{status: http.StatusMethodNotAllowed, message: "The method is not allowed for this resource."}
 	}))
 	s.rootRoutes(r)
+	s.permissionRoutes(r)
 	s.spaceRoutes(r)
 	for _, k := range s.kinds {
 		s.kindRoutes(r, k)
@@ -110,21 +111,24 @@ func (s *Server) remove(r chi.Router, pattern string, h handler) {
 }
 
 func (s *Server) route(r chi.Router, method, pattern string, h handler) {
-	served := s.handle(h)
+	served := s.handleFor(permissionFor(method, pattern), h)
 	r.MethodFunc(method, "/api"+pattern, served)
 	r.MethodFunc(method, "/space"+pattern, served)
 }
 
-// handle turns a handler into an HTTP handler: it reads the body, checks the caller, locks the
+// handle is handleFor for what needs no permission.
+func (s *Server) handle(h handler) http.HandlerFunc { return s.handleFor("", h) }
+
+// handleFor turns a handler into an HTTP handler: it reads the body, checks the caller, locks the
 // state, lets everything happen that is due, and writes the answer after unlocking.
-func (s *Server) handle(h handler) http.HandlerFunc {
+func (s *Server) handleFor(permission string, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
 			http.Error(w, "reading the request body: "+err.Error(), http.StatusBadRequest)
 			return
 		}
-		status, contentType, header, answer := s.serve(h, r, data)
+		status, contentType, header, answer := s.serve(permission, h, r, data)
 		write(w, status, contentType, header, answer)
 		s.alert()
 	}
@@ -142,11 +146,11 @@ func write(w http.ResponseWriter, status int, contentType string, header http.He
 }
 
 // serve answers with the state locked, encoding included, because answers refer to live documents.
-func (s *Server) serve(h handler, r *http.Request, data []byte) (int, string, http.Header, []byte) {
+func (s *Server) serve(permission string, h handler, r *http.Request, data []byte) (int, string, http.Header, []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catchUp()
-	answer, err := s.answer(h, r, data)
+	answer, err := s.answer(permission, h, r, data)
 	return s.encode(answer, err)
 }
 
@@ -169,12 +173,15 @@ func (s *Server) encode(answer reply, err error) (int, string, http.Header, []by
 	return answer.status, contentType, answer.header, body
 }
 
-func (s *Server) answer(h handler, r *http.Request, data []byte) (reply, error) {
+func (s *Server) answer(permission string, h handler, r *http.Request, data []byte) (reply, error) {
 	where, _ := r.Context().Value(spaceKey).(address)
 	c := &call{Server: s, r: r, data: data, query: parseQuery(r.URL.Query()), space: s.defaultSpace(), allSpaces: where.space == ""}
 	if r.URL.Path != "/api" || where.space != "" {
 		who, err := s.authenticate(r)
 		if err != nil {
+			return reply{}, err
+		}
+		if err := s.mayDo(who, r.Method, permission); err != nil {
 			return reply{}, err
 		}
 		c.by = cause{actor: ActorAPI, requester: r.UserAgent(), user: who}
@@ -216,11 +223,6 @@ func (s *Server) authenticate(r *http.Request) (user, error) {
 		return adminUser, nil
 	}
 	if s.options.ReadOnlyAPIKey != "" && sameSecret(key, s.options.ReadOnlyAPIKey) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			return user{}, &problem{status: http.StatusForbidden,
-				message: "You do not have permission to perform this action. Please contact your Octopus administrator. Missing permission: " + permissionFor(r),
-				help:    "Ask an Octopus administrator for a role that holds the missing permission."}
-		}
 		return readOnlyUser, nil
 	}
 	return user{}, &problem{status: http.StatusUnauthorized,
@@ -230,20 +232,6 @@ func (s *Server) authenticate(r *http.Request) (user, error) {
 
 func sameSecret(got, want string) bool {
 	return subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
-}
-
-// permissionFor names a permission the way Octopus does, such as "ReleaseCreate".
-func permissionFor(r *http.Request) string {
-	action := map[string]string{http.MethodPost: "Create", http.MethodPut: "Edit", http.MethodDelete: "Delete"}[r.Method]
-	for segment := range strings.SplitSeq(r.URL.Path, "/") {
-		switch segment {
-		case "releases", "deployments", "projects", "machines", "environments", "subscriptions", "tasks":
-			return strings.ToUpper(segment[:1]) + segment[1:len(segment)-1] + action
-		case "projecttriggers":
-			return "Trigger" + action
-		}
-	}
-	return "AdministerSystem"
 }
 
 // limit takes a token out of the rate limiter's bucket, in virtual time.

@@ -26,6 +26,9 @@ type Options struct {
 	APIKey string
 	// ReadOnlyAPIKey, when set, is the key of a user who may read and is refused everything else.
 	ReadOnlyAPIKey string
+	// Missing are permissions that the administrator's key lacks; see Server.SetMissingPermissions.
+	// Names that Octopus does not have take nothing away.
+	Missing []string
 	// Speed is the number of virtual seconds in a real second. 0 means that time stands still
 	// until Advance is called; a running stand-in wants 1, or more to see a turnover quickly.
 	Speed float64
@@ -97,6 +100,7 @@ type state struct {
 	bootSeq      int
 	packages     map[string][]byte // contents, by package id and version
 	publicURL    string
+	missing      map[string]bool // permissions that have been taken away
 	lastAutoID   int
 }
 
@@ -141,6 +145,7 @@ func New(options Options) *Server {
 			packages:     map[string][]byte{},
 			autoDeploy:   autoDeployState{pending: map[lane]map[string]wish{}},
 			lastAutoID:   4000,
+			missing:      map[string]bool{},
 			publicURL:    strings.TrimRight(options.PublicURL, "/"),
 		},
 	}
@@ -148,6 +153,9 @@ func New(options Options) *Server {
 	s.faults = newFaults(options.Seed)
 	if perMinute := s.switches.RateLimitPerMinute; perMinute > 0 {
 		s.limiter = rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute)
+	}
+	for _, name := range options.Missing {
+		s.missing[name] = true
 	}
 	s.registerKinds()
 	s.handler = s.routes()
