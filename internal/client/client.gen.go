@@ -177,6 +177,165 @@ func (e PipelinePolicy) Valid() bool {
 	}
 }
 
+// Defines values for PlanFindingKind.
+const (
+	PlanFindingKindFails   PlanFindingKind = "fails"
+	PlanFindingKindNotice  PlanFindingKind = "notice"
+	PlanFindingKindUnknown PlanFindingKind = "unknown"
+	PlanFindingKindWaits   PlanFindingKind = "waits"
+)
+
+// Valid indicates whether the value is a known member of the PlanFindingKind enum.
+func (e PlanFindingKind) Valid() bool {
+	switch e {
+	case PlanFindingKindFails:
+		return true
+	case PlanFindingKindNotice:
+		return true
+	case PlanFindingKindUnknown:
+		return true
+	case PlanFindingKindWaits:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanLanePolicy.
+const (
+	PlanLanePolicyFifo   PlanLanePolicy = "fifo"
+	PlanLanePolicyLatest PlanLanePolicy = "latest"
+)
+
+// Valid indicates whether the value is a known member of the PlanLanePolicy enum.
+func (e PlanLanePolicy) Valid() bool {
+	switch e {
+	case PlanLanePolicyFifo:
+		return true
+	case PlanLanePolicyLatest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanOutcome.
+const (
+	PlanOutcomeAccepted  PlanOutcome = "accepted"
+	PlanOutcomeDuplicate PlanOutcome = "duplicate"
+	PlanOutcomeIgnored   PlanOutcome = "ignored"
+	PlanOutcomeRefused   PlanOutcome = "refused"
+)
+
+// Valid indicates whether the value is a known member of the PlanOutcome enum.
+func (e PlanOutcome) Valid() bool {
+	switch e {
+	case PlanOutcomeAccepted:
+		return true
+	case PlanOutcomeDuplicate:
+		return true
+	case PlanOutcomeIgnored:
+		return true
+	case PlanOutcomeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanPresence.
+const (
+	PlanPresenceExists  PlanPresence = "exists"
+	PlanPresenceNone    PlanPresence = "none"
+	PlanPresenceUnknown PlanPresence = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PlanPresence enum.
+func (e PlanPresence) Valid() bool {
+	switch e {
+	case PlanPresenceExists:
+		return true
+	case PlanPresenceNone:
+		return true
+	case PlanPresenceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanSignatureState.
+const (
+	PlanSignatureStateInvalid   PlanSignatureState = "invalid"
+	PlanSignatureStateMissing   PlanSignatureState = "missing"
+	PlanSignatureStateUnchecked PlanSignatureState = "unchecked"
+	PlanSignatureStateValid     PlanSignatureState = "valid"
+)
+
+// Valid indicates whether the value is a known member of the PlanSignatureState enum.
+func (e PlanSignatureState) Valid() bool {
+	switch e {
+	case PlanSignatureStateInvalid:
+		return true
+	case PlanSignatureStateMissing:
+		return true
+	case PlanSignatureStateUnchecked:
+		return true
+	case PlanSignatureStateValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanTargetFate.
+const (
+	PlanTargetFatePolicy          PlanTargetFate = "policy"
+	PlanTargetFateRemoved         PlanTargetFate = "removed"
+	PlanTargetFateRemovedWhenGone PlanTargetFate = "removed_when_gone"
+	PlanTargetFateRunbook         PlanTargetFate = "runbook"
+	PlanTargetFateStays           PlanTargetFate = "stays"
+)
+
+// Valid indicates whether the value is a known member of the PlanTargetFate enum.
+func (e PlanTargetFate) Valid() bool {
+	switch e {
+	case PlanTargetFatePolicy:
+		return true
+	case PlanTargetFateRemoved:
+		return true
+	case PlanTargetFateRemovedWhenGone:
+		return true
+	case PlanTargetFateRunbook:
+		return true
+	case PlanTargetFateStays:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanTargetsCleanup.
+const (
+	PlanTargetsCleanupDelete  PlanTargetsCleanup = "delete"
+	PlanTargetsCleanupPolicy  PlanTargetsCleanup = "policy"
+	PlanTargetsCleanupRunbook PlanTargetsCleanup = "runbook"
+)
+
+// Valid indicates whether the value is a known member of the PlanTargetsCleanup enum.
+func (e PlanTargetsCleanup) Valid() bool {
+	switch e {
+	case PlanTargetsCleanupDelete:
+		return true
+	case PlanTargetsCleanupPolicy:
+		return true
+	case PlanTargetsCleanupRunbook:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReadinessStatus.
 const (
 	ReadinessStatusReady    ReadinessStatus = "ready"
@@ -620,6 +779,334 @@ type PipelineList struct {
 	Pipelines []Pipeline `json:"pipelines"`
 }
 
+// Plan defines model for Plan.
+type Plan struct {
+	// Assumed The headers that were missing, with what was assumed in their place.
+	Assumed []PlanAssumption `json:"assumed"`
+
+	// Delivery What the payload says.
+	Delivery PlanDelivery `json:"delivery,omitempty,omitzero"`
+
+	// Duplicate The delivery that came before under the same id.
+	Duplicate PlanDuplicate `json:"duplicate,omitempty,omitzero"`
+
+	// IfSigned What a webhook that is refused for its signature would come to with a right one.
+	IfSigned PlanIfSigned `json:"if_signed,omitempty,omitzero"`
+
+	// Kind The source's kind: `github`, `generic` or `octopus`.
+	Kind string `json:"kind"`
+
+	// Outcome `accepted`: runs would start, be queued or be woken. `ignored`: it would be
+	// stored and start nothing. `duplicate`: its id came before. `refused`: it
+	// would not be stored.
+	Outcome PlanOutcome `json:"outcome"`
+
+	// Pipelines Every configured pipeline, in the order of the configuration, unless there is no commit to take.
+	Pipelines []PlanPipeline `json:"pipelines"`
+
+	// Reason Why it would be refused, or would start nothing.
+	Reason    string        `json:"reason,omitempty,omitzero"`
+	Signature PlanSignature `json:"signature"`
+	Source    string        `json:"source"`
+
+	// Status The HTTP status that the webhook would be answered with.
+	Status int `json:"status"`
+
+	// Woken Of an Octopus event: how many runs would look again.
+	Woken int `json:"woken,omitempty,omitzero"`
+}
+
+// PlanAssumption defines model for PlanAssumption.
+type PlanAssumption struct {
+	Header string `json:"header"`
+	Value  string `json:"value"`
+}
+
+// PlanDelivery What the payload says.
+type PlanDelivery struct {
+	Commits []Commit `json:"commits"`
+
+	// Event The sender's word for what happened.
+	Event string `json:"event"`
+
+	// ExternalID The sender's id of the delivery.
+	ExternalID string `json:"external_id"`
+
+	// Octopus An event of an Octopus Server.
+	Octopus PlanOctopusEvent `json:"octopus,omitempty,omitzero"`
+}
+
+// PlanDuplicate The delivery that came before under the same id.
+type PlanDuplicate struct {
+	Delivery   openapi_types.UUID `json:"delivery"`
+	Outcome    DeliveryOutcome    `json:"outcome"`
+	ReceivedAt time.Time          `json:"received_at"`
+	Runs       []RunRef           `json:"runs"`
+
+	// SameBody Whether it had the same body.
+	SameBody bool `json:"same_body"`
+}
+
+// PlanFinding defines model for PlanFinding.
+type PlanFinding struct {
+	// Kind `fails`: the run would fail. `waits`: it would wait before it replaces
+	// anything. `unknown`: something could not be looked at. `notice`: good to
+	// know.
+	Kind    PlanFindingKind `json:"kind"`
+	Message string          `json:"message"`
+	Remedy  string          `json:"remedy,omitempty,omitzero"`
+}
+
+// PlanFindingKind `fails`: the run would fail. `waits`: it would wait before it replaces
+// anything. `unknown`: something could not be looked at. `notice`: good to
+// know.
+type PlanFindingKind string
+
+// PlanFreeze defines model for PlanFreeze.
+type PlanFreeze struct {
+	// Active Whether it holds now.
+	Active  bool      `json:"active"`
+	End     time.Time `json:"end"`
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Project string    `json:"project"`
+	Start   time.Time `json:"start"`
+}
+
+// PlanFreezes The deployment freezes of the two projects in the environment that hold or are to come.
+type PlanFreezes struct {
+	// Existing `unknown`: it could not be looked at.
+	Existing PlanPresence `json:"existing"`
+	Freezes  []PlanFreeze `json:"freezes"`
+}
+
+// PlanHeader defines model for PlanHeader.
+type PlanHeader struct {
+	union json.RawMessage
+}
+
+// PlanHeader0 defines model for PlanHeader.0.
+type PlanHeader0 = string
+
+// PlanHeader1 defines model for PlanHeader.1.
+type PlanHeader1 = []string
+
+// PlanIfSigned What a webhook that is refused for its signature would come to with a right one.
+type PlanIfSigned struct {
+	// Outcome `accepted`: runs would start, be queued or be woken. `ignored`: it would be
+	// stored and start nothing. `duplicate`: its id came before. `refused`: it
+	// would not be stored.
+	Outcome PlanOutcome `json:"outcome"`
+	Reason  string      `json:"reason,omitempty,omitzero"`
+	Status  int         `json:"status"`
+}
+
+// PlanLane defines model for PlanLane.
+type PlanLane struct {
+	// Ahead The queued runs whose turns come before its own.
+	Ahead []PlanLaneRun `json:"ahead"`
+
+	// Holder A run in the lane, or one that the same webhook would create before (it has no id yet).
+	Holder PlanLaneRun `json:"holder,omitempty,omitzero"`
+
+	// Key What only one run may hold at a time.
+	Key    string         `json:"key"`
+	Policy PlanLanePolicy `json:"policy"`
+
+	// Supersedes The queued runs whose place it would take.
+	Supersedes []PlanLaneRun `json:"supersedes"`
+}
+
+// PlanLanePolicy defines model for PlanLane.Policy.
+type PlanLanePolicy string
+
+// PlanLaneRun A run in the lane, or one that the same webhook would create before (it has no id yet).
+type PlanLaneRun struct {
+	ID       openapi_types.UUID `json:"id,omitempty,omitzero"`
+	Number   int64              `json:"number"`
+	Pipeline string             `json:"pipeline"`
+
+	// Since When it started, or, while it is queued, when it was created.
+	Since time.Time `json:"since"`
+	Stage Stage     `json:"stage"`
+
+	// Status `queued`: the lane is taken. `running`: a job is due or being executed.
+	// `waiting`: the run waits for Octopus. The others are ends.
+	Status RunStatus `json:"status"`
+}
+
+// PlanOctopusEvent An event of an Octopus Server.
+type PlanOctopusEvent struct {
+	// Category Example: MachineHealthy
+	Category string    `json:"category"`
+	ID       string    `json:"id"`
+	Message  string    `json:"message,omitempty,omitzero"`
+	Occurred time.Time `json:"occurred"`
+
+	// Server The Octopus Server's name in the configuration.
+	Server string `json:"server"`
+
+	// Targets The ids of the targets that it is about.
+	Targets []string `json:"targets"`
+}
+
+// PlanOutcome `accepted`: runs would start, be queued or be woken. `ignored`: it would be
+// stored and start nothing. `duplicate`: its id came before. `refused`: it
+// would not be stored.
+type PlanOutcome string
+
+// PlanOverride The auto-deploy override that the run's own would replace.
+type PlanOverride struct {
+	// Existing `unknown`: it could not be looked at.
+	Existing       PlanPresence `json:"existing"`
+	ReleaseID      string       `json:"release_id,omitempty,omitzero"`
+	ReleaseVersion string       `json:"release_version,omitempty,omitzero"`
+	Run            RunRef       `json:"run,omitempty,omitzero"`
+}
+
+// PlanPackage defines model for PlanPackage.
+type PlanPackage struct {
+	Reference string `json:"reference,omitempty,omitzero"`
+	Step      string `json:"step"`
+	Version   string `json:"version"`
+}
+
+// PlanPipeline defines model for PlanPipeline.
+type PlanPipeline struct {
+	Matches  bool   `json:"matches"`
+	Pipeline string `json:"pipeline"`
+
+	// Reason What was wanted and what came.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Rule The rule that was not met: `source`, `repository`, `branch` or `version`.
+	Rule string `json:"rule,omitempty,omitzero"`
+
+	// Run The run that would be created.
+	Run PlanRun `json:"run,omitempty,omitzero"`
+}
+
+// PlanPresence `unknown`: it could not be looked at.
+type PlanPresence string
+
+// PlanRelease defines model for PlanRelease.
+type PlanRelease struct {
+	// Existing `unknown`: it could not be looked at.
+	Existing  PlanPresence `json:"existing"`
+	GitCommit string       `json:"git_commit,omitempty,omitzero"`
+
+	// GitRef Where the process of a project that lives in Git would be read.
+	GitRef string `json:"git_ref,omitempty,omitzero"`
+
+	// Packages Those that are pinned; the others get their newest versions.
+	Packages []PlanPackage `json:"packages"`
+	Project  string        `json:"project"`
+
+	// ReleaseID The release that has the version already: the run would fail.
+	ReleaseID  string `json:"release_id,omitempty,omitzero"`
+	ReleaseURL string `json:"release_url,omitempty,omitzero"`
+
+	// Version The version to be created; missing when the template makes none.
+	Version string `json:"version,omitempty,omitzero"`
+}
+
+// PlanRequest The webhook. Of `body` and `body_base64` at most one may be there; without both the body is empty.
+type PlanRequest struct {
+	// Body The body as text, to the byte: signatures cover every space.
+	Body string `json:"body,omitempty,omitzero"`
+
+	// BodyBase64 The body in base64, for what is not UTF-8.
+	BodyBase64 []byte `json:"body_base64,omitempty,omitzero"`
+
+	// Event What happened, for a source whose kind says it in a header, when `headers` does not have it: `push` for `github`.
+	Event string `json:"event,omitempty,omitzero"`
+
+	// Headers The webhook's headers, each a value or a list of values.
+	Headers map[string]PlanHeader `json:"headers,omitempty,omitzero"`
+
+	// Source The source's name in the configuration.
+	Source string `json:"source"`
+}
+
+// PlanRun The run that would be created.
+type PlanRun struct {
+	Application PlanRelease `json:"application"`
+	Commit      Commit      `json:"commit"`
+
+	// Findings What else there is to say, in the order in which the run would come upon it.
+	Findings []PlanFinding `json:"findings"`
+
+	// Freezes The deployment freezes of the two projects in the environment that hold or are to come.
+	Freezes        PlanFreezes `json:"freezes"`
+	Infrastructure PlanRelease `json:"infrastructure"`
+	Lane           PlanLane    `json:"lane"`
+
+	// Number The run's number in its pipeline, if nothing else comes before.
+	Number int64 `json:"number"`
+
+	// Override The auto-deploy override that the run's own would replace.
+	Override PlanOverride `json:"override"`
+
+	// Status `queued`: the lane is taken. `running`: a job is due or being executed.
+	// `waiting`: the run waits for Octopus. The others are ends.
+	Status RunStatus `json:"status"`
+
+	// Targets The targets that stand, and that clean-up would find as the old generation.
+	Targets PlanTargets `json:"targets"`
+
+	// WouldFail Whether one of the findings is that the run would fail.
+	WouldFail bool `json:"would_fail"`
+}
+
+// PlanSignature defines model for PlanSignature.
+type PlanSignature struct {
+	// Reason Why it is not valid.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// State `missing`: planned as if it were valid. `unchecked`: the body is too large to be looked at.
+	State PlanSignatureState `json:"state"`
+}
+
+// PlanSignatureState `missing`: planned as if it were valid. `unchecked`: the body is too large to be looked at.
+type PlanSignatureState string
+
+// PlanTarget defines model for PlanTarget.
+type PlanTarget struct {
+	Available bool `json:"available"`
+	Disabled  bool `json:"disabled"`
+
+	// Fate What clean-up would make of it. `removed`: it goes. `removed_when_gone`:
+	// it goes once Octopus finds it unavailable. `stays`: it must not be
+	// deleted. `runbook`, `policy`: the runbook or the machine policy decides.
+	Fate   PlanTargetFate `json:"fate"`
+	Health string         `json:"health"`
+	ID     string         `json:"id"`
+	Name   string         `json:"name"`
+	Reason string         `json:"reason"`
+	Roles  []string       `json:"roles"`
+	URL    string         `json:"url,omitempty,omitzero"`
+}
+
+// PlanTargetFate What clean-up would make of it. `removed`: it goes. `removed_when_gone`:
+// it goes once Octopus finds it unavailable. `stays`: it must not be
+// deleted. `runbook`, `policy`: the runbook or the machine policy decides.
+type PlanTargetFate string
+
+// PlanTargets The targets that stand, and that clean-up would find as the old generation.
+type PlanTargets struct {
+	Cleanup PlanTargetsCleanup `json:"cleanup"`
+
+	// Existing `unknown`: it could not be looked at.
+	Existing PlanPresence `json:"existing"`
+
+	// Expected How many new targets the run would bring.
+	Expected int          `json:"expected"`
+	Targets  []PlanTarget `json:"targets"`
+}
+
+// PlanTargetsCleanup defines model for PlanTargets.Cleanup.
+type PlanTargetsCleanup string
+
 // Problem A problem document (RFC 9457).
 type Problem struct {
 	// Detail What was expected, what came, and what to do.
@@ -957,6 +1444,9 @@ type ListRunEventsParams struct {
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
 }
 
+// PlanWebhookJSONRequestBody defines body for PlanWebhook for application/json ContentType.
+type PlanWebhookJSONRequestBody = PlanRequest
+
 // CreateRunJSONRequestBody defines body for CreateRun for application/json ContentType.
 type CreateRunJSONRequestBody = NewRun
 
@@ -965,6 +1455,68 @@ type CancelRunJSONRequestBody = CancelRequest
 
 // RetryRunJSONRequestBody defines body for RetryRun for application/json ContentType.
 type RetryRunJSONRequestBody = RetryRequest
+
+// AsPlanHeader0 returns the union data inside the PlanHeader as a PlanHeader0
+func (t PlanHeader) AsPlanHeader0() (PlanHeader0, error) {
+	var body PlanHeader0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPlanHeader0 overwrites any union data inside the PlanHeader as the provided PlanHeader0
+func (t *PlanHeader) FromPlanHeader0(v PlanHeader0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergePlanHeader0 performs a merge with any union data inside the PlanHeader, using the provided PlanHeader0
+func (t *PlanHeader) MergePlanHeader0(v PlanHeader0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsPlanHeader1 returns the union data inside the PlanHeader as a PlanHeader1
+func (t PlanHeader) AsPlanHeader1() (PlanHeader1, error) {
+	var body PlanHeader1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPlanHeader1 overwrites any union data inside the PlanHeader as the provided PlanHeader1
+func (t *PlanHeader) FromPlanHeader1(v PlanHeader1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergePlanHeader1 performs a merge with any union data inside the PlanHeader, using the provided PlanHeader1
+func (t *PlanHeader) MergePlanHeader1(v PlanHeader1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t PlanHeader) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *PlanHeader) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1064,6 +1616,48 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/pipelines (the `ListPipelines` operationId).
 	ListPipelines(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanWebhookWithBody Say what a webhook would do, without doing it
+	//
+	// The webhook is verified, read and matched as `/webhooks/{source}` does it,
+	// its runs are numbered and put into their lanes, and Octopus is asked what
+	// they would find there. Nothing is stored, taken or changed by it.
+	//
+	// It is a forecast: another webhook may come first, and Octopus may change.
+	// When Octopus does not answer in time, what depends on it is `unknown`, and
+	// a finding says why.
+	//
+	// A webhook without a signature is planned as if it had one, and what every
+	// request of its sender has beside the body is assumed where it is missing
+	// (`assumed`); one with a wrong signature is `refused`, and `if_signed` and
+	// the rest say what it would do with a right one. A webhook that comes again
+	// starts nothing, so nothing is said of runs then.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/plan (the `PlanWebhook` operationId).
+	PlanWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanWebhook Say what a webhook would do, without doing it
+	//
+	// The webhook is verified, read and matched as `/webhooks/{source}` does it,
+	// its runs are numbered and put into their lanes, and Octopus is asked what
+	// they would find there. Nothing is stored, taken or changed by it.
+	//
+	// It is a forecast: another webhook may come first, and Octopus may change.
+	// When Octopus does not answer in time, what depends on it is `unknown`, and
+	// a finding says why.
+	//
+	// A webhook without a signature is planned as if it had one, and what every
+	// request of its sender has beside the body is assumed where it is missing
+	// (`assumed`); one with a wrong signature is `refused`, and `if_signed` and
+	// the rest say what it would do with a right one. A webhook that comes again
+	// starts nothing, so nothing is said of runs then.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/plan (the `PlanWebhook` operationId).
+	PlanWebhook(ctx context.Context, body PlanWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRuns List runs, newest first
 	//
@@ -1207,6 +1801,68 @@ func (c *Client) GetJob(ctx context.Context, id int64, reqEditors ...RequestEdit
 // Corresponds with GET /api/v1/pipelines (the `ListPipelines` operationId).
 func (c *Client) ListPipelines(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPipelinesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanWebhookWithBody Say what a webhook would do, without doing it
+//
+// The webhook is verified, read and matched as `/webhooks/{source}` does it,
+// its runs are numbered and put into their lanes, and Octopus is asked what
+// they would find there. Nothing is stored, taken or changed by it.
+//
+// It is a forecast: another webhook may come first, and Octopus may change.
+// When Octopus does not answer in time, what depends on it is `unknown`, and
+// a finding says why.
+//
+// A webhook without a signature is planned as if it had one, and what every
+// request of its sender has beside the body is assumed where it is missing
+// (`assumed`); one with a wrong signature is `refused`, and `if_signed` and
+// the rest say what it would do with a right one. A webhook that comes again
+// starts nothing, so nothing is said of runs then.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/plan (the `PlanWebhook` operationId).
+func (c *Client) PlanWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanWebhookRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanWebhook Say what a webhook would do, without doing it
+//
+// The webhook is verified, read and matched as `/webhooks/{source}` does it,
+// its runs are numbered and put into their lanes, and Octopus is asked what
+// they would find there. Nothing is stored, taken or changed by it.
+//
+// It is a forecast: another webhook may come first, and Octopus may change.
+// When Octopus does not answer in time, what depends on it is `unknown`, and
+// a finding says why.
+//
+// A webhook without a signature is planned as if it had one, and what every
+// request of its sender has beside the body is assumed where it is missing
+// (`assumed`); one with a wrong signature is `refused`, and `if_signed` and
+// the rest say what it would do with a right one. A webhook that comes again
+// starts nothing, so nothing is said of runs then.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/plan (the `PlanWebhook` operationId).
+func (c *Client) PlanWebhook(ctx context.Context, body PlanWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanWebhookRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1724,6 +2380,46 @@ func NewListPipelinesRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewPlanWebhookRequest calls the generic PlanWebhook builder with application/json body
+func NewPlanWebhookRequest(server string, body PlanWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanWebhookRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPlanWebhookRequestWithBody constructs an http.Request for the PlanWebhook method, with any body, and a specified content type
+func NewPlanWebhookRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/plan")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2255,6 +2951,48 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/pipelines (the `ListPipelines` operationId).
 	ListPipelinesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPipelinesResponse, error)
 
+	// PlanWebhookWithBodyWithResponse Say what a webhook would do, without doing it
+	//
+	// The webhook is verified, read and matched as `/webhooks/{source}` does it,
+	// its runs are numbered and put into their lanes, and Octopus is asked what
+	// they would find there. Nothing is stored, taken or changed by it.
+	//
+	// It is a forecast: another webhook may come first, and Octopus may change.
+	// When Octopus does not answer in time, what depends on it is `unknown`, and
+	// a finding says why.
+	//
+	// A webhook without a signature is planned as if it had one, and what every
+	// request of its sender has beside the body is assumed where it is missing
+	// (`assumed`); one with a wrong signature is `refused`, and `if_signed` and
+	// the rest say what it would do with a right one. A webhook that comes again
+	// starts nothing, so nothing is said of runs then.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/plan (the `PlanWebhook` operationId).
+	PlanWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanWebhookResponse, error)
+
+	// PlanWebhookWithResponse Say what a webhook would do, without doing it
+	//
+	// The webhook is verified, read and matched as `/webhooks/{source}` does it,
+	// its runs are numbered and put into their lanes, and Octopus is asked what
+	// they would find there. Nothing is stored, taken or changed by it.
+	//
+	// It is a forecast: another webhook may come first, and Octopus may change.
+	// When Octopus does not answer in time, what depends on it is `unknown`, and
+	// a finding says why.
+	//
+	// A webhook without a signature is planned as if it had one, and what every
+	// request of its sender has beside the body is assumed where it is missing
+	// (`assumed`); one with a wrong signature is `refused`, and `if_signed` and
+	// the rest say what it would do with a right one. A webhook that comes again
+	// starts nothing, so nothing is said of runs then.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/plan (the `PlanWebhook` operationId).
+	PlanWebhookWithResponse(ctx context.Context, body PlanWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanWebhookResponse, error)
+
 	// ListRunsWithResponse List runs, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2609,6 +3347,110 @@ func (r ListPipelinesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListPipelinesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PlanWebhookResponse429Headers the declared response headers of an HTTP 429 response for PlanWebhook
+type PlanWebhookResponse429Headers struct {
+	RetryAfter int
+}
+
+// PlanWebhookResponse503Headers the declared response headers of an HTTP 503 response for PlanWebhook
+type PlanWebhookResponse503Headers struct {
+	RetryAfter int
+}
+
+type PlanWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Plan
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Unprocessable
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PlanWebhookResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PlanWebhookResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanWebhookResponse) GetJSON200() *Plan {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PlanWebhookResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PlanWebhookResponse) GetApplicationProblemJSON413() *TooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PlanWebhookResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PlanWebhookResponse) GetApplicationProblemJSON422() *Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PlanWebhookResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PlanWebhookResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PlanWebhookResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanWebhookResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3142,6 +3984,60 @@ func (c *ClientWithResponses) ListPipelinesWithResponse(ctx context.Context, req
 	return ParseListPipelinesResponse(rsp)
 }
 
+// PlanWebhookWithBodyWithResponse Say what a webhook would do, without doing it
+//
+// The webhook is verified, read and matched as `/webhooks/{source}` does it,
+// its runs are numbered and put into their lanes, and Octopus is asked what
+// they would find there. Nothing is stored, taken or changed by it.
+//
+// It is a forecast: another webhook may come first, and Octopus may change.
+// When Octopus does not answer in time, what depends on it is `unknown`, and
+// a finding says why.
+//
+// A webhook without a signature is planned as if it had one, and what every
+// request of its sender has beside the body is assumed where it is missing
+// (`assumed`); one with a wrong signature is `refused`, and `if_signed` and
+// the rest say what it would do with a right one. A webhook that comes again
+// starts nothing, so nothing is said of runs then.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/plan (the `PlanWebhook` operationId).
+func (c *ClientWithResponses) PlanWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanWebhookResponse, error) {
+	rsp, err := c.PlanWebhookWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanWebhookResponse(rsp)
+}
+
+// PlanWebhookWithResponse Say what a webhook would do, without doing it
+//
+// The webhook is verified, read and matched as `/webhooks/{source}` does it,
+// its runs are numbered and put into their lanes, and Octopus is asked what
+// they would find there. Nothing is stored, taken or changed by it.
+//
+// It is a forecast: another webhook may come first, and Octopus may change.
+// When Octopus does not answer in time, what depends on it is `unknown`, and
+// a finding says why.
+//
+// A webhook without a signature is planned as if it had one, and what every
+// request of its sender has beside the body is assumed where it is missing
+// (`assumed`); one with a wrong signature is `refused`, and `if_signed` and
+// the rest say what it would do with a right one. A webhook that comes again
+// starts nothing, so nothing is said of runs then.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/plan (the `PlanWebhook` operationId).
+func (c *ClientWithResponses) PlanWebhookWithResponse(ctx context.Context, body PlanWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanWebhookResponse, error) {
+	rsp, err := c.PlanWebhook(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanWebhookResponse(rsp)
+}
+
 // ListRunsWithResponse List runs, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3481,6 +4377,104 @@ func ParseListPipelinesResponse(rsp *http.Response) (*ListPipelinesResponse, err
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParsePlanWebhookResponse parses an HTTP response from a PlanWebhookWithResponse call
+func ParsePlanWebhookResponse(rsp *http.Response) (*PlanWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Plan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PlanWebhookResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PlanWebhookResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil

@@ -8,6 +8,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/routers"
+	"github.com/go-chi/httprate"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -27,7 +29,7 @@ import (
 )
 
 // Runs is the life of runs, as far as HTTP can touch it. Every method works in
-// the caller's transaction and commits nothing itself.
+// the caller's transaction, where it takes one, and commits nothing itself.
 type Runs interface {
 	// Prepare takes the locks for several Creates in one transaction, in an
 	// order in which transactions cannot block each other for good.
@@ -36,6 +38,14 @@ type Runs interface {
 	Create(ctx context.Context, tx pgx.Tx, deliveryID uuid.UUID, p pipeline.Pipeline, c pipeline.Commit) (store.Run, error)
 	// Wake asks the server's active runs to look again and returns how many.
 	Wake(ctx context.Context, tx pgx.Tx, server string) (int, error)
+	// Preview tells what Create would make of the starts, one after the other. It
+	// only reads.
+	Preview(ctx context.Context, tx pgx.Tx, starts []pipeline.Start) ([]pipeline.Preview, error)
+	// PreviewWake tells how many runs Wake would ask to look again. It only reads.
+	PreviewWake(ctx context.Context, tx pgx.Tx, server string) (int, error)
+	// Survey looks in Octopus for what a run would find there, until ctx ends. It
+	// works in no transaction, and what it cannot see is part of its answer.
+	Survey(ctx context.Context, preview pipeline.Preview) pipeline.Survey
 	// Retry starts a failed run again, from the stage where it failed when from
 	// is empty. It returns a *pipeline.Refusal when the run cannot be retried
 	// and pgx.ErrNoRows when there is none.
@@ -72,6 +82,9 @@ type Timing struct {
 	Request time.Duration
 	// Body is how long a request's body may take to arrive. Default 10 s.
 	Body time.Duration
+	// Survey is how long a plan may look at Octopus before it calls the rest
+	// unknown. It has to be shorter than Request. Default 10 s.
+	Survey time.Duration
 	// Poll is how often a stream of events looks for new ones. Default 500 ms.
 	Poll time.Duration
 	// Heartbeat is how long a stream may be silent. Default 15 s.
@@ -88,6 +101,9 @@ type Deps struct {
 	// no tokens. It is meant for development on a loopback address.
 	Unguarded bool
 	Runs      Runs
+	// PlansPerMinute is how many plans one caller may ask for: each asks Octopus
+	// a dozen questions, under the limit that runs have too. Default 30.
+	PlansPerMinute int
 	// Ready returns the checks of readiness.
 	Ready func(context.Context) []Check
 	// Draining tells that the process is stopping: nothing new is taken in, and
@@ -109,6 +125,7 @@ type handler struct {
 	pipelines map[string]pipeline.Pipeline
 	routes    map[string]*routers.Route
 	metrics   *metrics
+	planRate  *httprate.RateLimiter
 }
 
 // New returns the handler of all of regrow's HTTP routes, or an error that says
@@ -119,6 +136,7 @@ func New(deps Deps) (http.Handler, error) {
 	}
 	deps.Timing = deps.Timing.complete()
 	h := &handler{Deps: deps, store: store.New(deps.Pool), pipelines: map[string]pipeline.Pipeline{}}
+	h.planRate = httprate.NewRateLimiter(cmp.Or(deps.PlansPerMinute, defaultPlansPerMinute), time.Minute)
 	for _, p := range deps.Pipelines {
 		h.pipelines[p.Name] = p
 	}
@@ -155,6 +173,7 @@ func (t Timing) complete() Timing {
 		{&t.Intake, 5 * time.Second},
 		{&t.Request, 15 * time.Second},
 		{&t.Body, 10 * time.Second},
+		{&t.Survey, 10 * time.Second},
 		{&t.Poll, 500 * time.Millisecond},
 		{&t.Heartbeat, 15 * time.Second},
 	} {

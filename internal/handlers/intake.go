@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -24,15 +25,9 @@ type arrival struct {
 	received time.Time
 }
 
-// start is a run that a delivery is to make.
-type start struct {
-	pipeline pipeline.Pipeline
-	commit   pipeline.Commit
-}
-
 // plan is what a delivery asks for, before anything is stored.
 type plan struct {
-	starts     []start
+	starts     []pipeline.Start
 	mismatches []pipeline.Mismatch
 	// wakes names the Octopus Server whose runs are to look again.
 	wakes string
@@ -66,7 +61,7 @@ func (h *handler) plan(a arrival) plan {
 		if commit, mismatch := lastMatch(line, source, a.delivery.Commits); mismatch != nil {
 			p.mismatches = append(p.mismatches, *mismatch)
 		} else {
-			p.starts = append(p.starts, start{line, commit})
+			p.starts = append(p.starts, pipeline.Start{Pipeline: line, Commit: commit})
 		}
 	}
 	switch {
@@ -150,22 +145,22 @@ func (h *handler) storeDelivery(ctx context.Context, tx pgx.Tx, a arrival, todo 
 }
 
 // create makes the runs of a delivery.
-func (h *handler) create(ctx context.Context, tx pgx.Tx, delivery uuid.UUID, starts []start) ([]store.Run, error) {
+func (h *handler) create(ctx context.Context, tx pgx.Tx, delivery uuid.UUID, starts []pipeline.Start) ([]store.Run, error) {
 	if len(starts) == 0 {
 		return nil, nil
 	}
 	var lines []pipeline.Pipeline
 	for _, s := range starts {
-		lines = append(lines, s.pipeline)
+		lines = append(lines, s.Pipeline)
 	}
 	if err := h.Runs.Prepare(ctx, tx, lines); err != nil {
 		return nil, fmt.Errorf("preparing runs: %w", err)
 	}
 	var runs []store.Run
 	for _, s := range starts {
-		run, err := h.Runs.Create(ctx, tx, delivery, s.pipeline, s.commit)
+		run, err := h.Runs.Create(ctx, tx, delivery, s.Pipeline, s.Commit)
 		if err != nil {
-			return nil, fmt.Errorf("creating a run of pipeline %q: %w", s.pipeline.Name, err)
+			return nil, fmt.Errorf("creating a run of pipeline %q: %w", s.Pipeline.Name, err)
 		}
 		runs = append(runs, run)
 	}
@@ -186,6 +181,8 @@ func firstDelivery(ctx context.Context, queries *store.Queries, again store.Inse
 	return first, runs, nil
 }
 
+const otherBody = "another body came under this id before; only the first one counts"
+
 // duplicateReceipt answers for a delivery that came before with what became of
 // it then.
 func duplicateReceipt(ctx context.Context, queries *store.Queries, again store.InsertDeliveryParams) (api.Receipt, error) {
@@ -197,8 +194,8 @@ func duplicateReceipt(ctx context.Context, queries *store.Queries, again store.I
 		Status: api.ReceiptStatusDuplicate, Delivery: first.ID, Runs: runRefs(runs),
 		Mismatches: mismatches(first.Mismatches), Reason: first.Reason,
 	}
-	if string(first.BodySha256) != string(again.BodySha256) {
-		receipt.Reason = "another body came under this id before; only the first one counts"
+	if !bytes.Equal(first.BodySha256, again.BodySha256) {
+		receipt.Reason = otherBody
 	}
 	return receipt, nil
 }

@@ -115,21 +115,25 @@ func (h *handler) takingWork(next http.Handler) http.Handler {
 	})
 }
 
-// limitBody bounds the bodies of the REST API in size and in the time that they
-// take to arrive.
-func (h *handler) limitBody(next http.Handler) http.Handler {
-	const limit = 1 << 20
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength != 0 {
-			body, err := h.readBody(w, r, limit)
-			if err != nil {
-				h.fail(w, r, err)
-				return
+// restBody is how many bytes a body of the REST API may have.
+const restBody = 1 << 20
+
+// limitBody bounds the bodies of requests in size and in the time that they take
+// to arrive.
+func (h *handler) limitBody(limit int64) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength != 0 {
+				body, err := h.readBody(w, r, limit)
+				if err != nil {
+					h.fail(w, r, err)
+					return
+				}
+				setBody(r, body)
 			}
-			setBody(r, body)
-		}
-		next.ServeHTTP(w, r)
-	})
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // deadline ends the work on a request that takes too long.

@@ -34,7 +34,7 @@ func (h *handler) router() http.Handler {
 		ErrorHandlerFunc: h.fail,
 	}
 	r.Group(func(r chi.Router) {
-		r.Use(h.allow(Viewer), h.limitBody, h.validate)
+		r.Use(h.allow(Viewer), h.limitBody(restBody), h.validate)
 		r.With(noteStreaming).Get("/api/v1/runs/{id}/events", rest.ListRunEvents)
 
 		r = r.With(h.deadline)
@@ -46,8 +46,11 @@ func (h *handler) router() http.Handler {
 		r.Get("/api/v1/deliveries", rest.ListDeliveries)
 		r.Get("/api/v1/deliveries/{id}", rest.GetDelivery)
 	})
+	// A plan carries a webhook, and changes nothing.
+	r.With(h.sameOrigin, h.allow(Viewer), h.pacePlans, h.limitBody(h.planBody()), h.validate, h.deadline).
+		Post("/api/v1/plan", rest.PlanWebhook)
 	r.Group(func(r chi.Router) {
-		r.Use(h.sameOrigin, h.allow(Operator), h.takingWork, h.limitBody, h.validate, h.deadline)
+		r.Use(h.sameOrigin, h.allow(Operator), h.takingWork, h.limitBody(restBody), h.validate, h.deadline)
 		r.Post("/api/v1/runs", rest.CreateRun)
 		r.Post("/api/v1/runs/{id}/retry", rest.RetryRun)
 		r.Post("/api/v1/runs/{id}/cancel", rest.CancelRun)

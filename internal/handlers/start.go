@@ -37,7 +37,7 @@ func (h *handler) CreateRun(ctx context.Context, request api.CreateRunRequestObj
 	var run store.Run
 	var repeated bool
 	err = pgx.BeginFunc(ctx, h.Pool, func(tx pgx.Tx) (err error) {
-		run, repeated, err = h.startByHand(ctx, tx, delivery, start{line, commit})
+		run, repeated, err = h.startByHand(ctx, tx, delivery, pipeline.Start{Pipeline: line, Commit: commit})
 		return err
 	})
 	switch {
@@ -106,7 +106,7 @@ func (h *handler) apiDelivery(ctx context.Context, request api.CreateRunRequestO
 }
 
 // startByHand makes the run, or finds the one that the same key made before.
-func (h *handler) startByHand(ctx context.Context, tx pgx.Tx, delivery store.InsertDeliveryParams, s start) (_ store.Run, repeated bool, _ error) {
+func (h *handler) startByHand(ctx context.Context, tx pgx.Tx, delivery store.InsertDeliveryParams, s pipeline.Start) (_ store.Run, repeated bool, _ error) {
 	queries := h.store.WithTx(tx)
 	inserted, err := queries.InsertDelivery(ctx, delivery)
 	if err != nil {
@@ -116,7 +116,7 @@ func (h *handler) startByHand(ctx context.Context, tx pgx.Tx, delivery store.Ins
 		run, err := repeatedStart(ctx, queries, delivery)
 		return run, true, err
 	}
-	runs, err := h.create(ctx, tx, delivery.ID, []start{s})
+	runs, err := h.create(ctx, tx, delivery.ID, []pipeline.Start{s})
 	if err != nil {
 		return store.Run{}, false, err
 	}

@@ -86,6 +86,43 @@ func (testRuns) Wake(ctx context.Context, tx pgx.Tx, server string) (int, error)
 	return len(active), nil
 }
 
+func (testRuns) Preview(ctx context.Context, tx pgx.Tx, starts []pipeline.Start) ([]pipeline.Preview, error) {
+	q := store.New(tx)
+	var previews []pipeline.Preview
+	for _, start := range starts {
+		last, err := q.LastRunNumber(ctx, start.Pipeline.Name)
+		if err != nil {
+			return nil, err
+		}
+		taken, err := q.LaneIsTaken(ctx, start.Pipeline.Lane())
+		if err != nil {
+			return nil, err
+		}
+		previews = append(previews, pipeline.Preview{
+			Start: start, ID: uuid.Must(uuid.NewV7()), Number: last + 1, At: time.Now(), Entry: pipeline.Entry{Starts: !taken},
+		})
+	}
+	return previews, nil
+}
+
+func (testRuns) PreviewWake(ctx context.Context, tx pgx.Tx, server string) (int, error) {
+	n, err := store.New(tx).CountActiveOnServer(ctx, server)
+	return int(n), err
+}
+
+// Survey sees what the pipeline says and nothing of Octopus.
+func (testRuns) Survey(_ context.Context, p pipeline.Preview) pipeline.Survey {
+	release := func(project string) pipeline.ReleasePreview {
+		return pipeline.ReleasePreview{Project: project, Existing: pipeline.PresenceUnknown}
+	}
+	return pipeline.Survey{
+		Infrastructure: release(p.Pipeline.Infrastructure.Project), Application: release(p.Pipeline.Application.Project),
+		Override: pipeline.OverridePreview{Existing: pipeline.PresenceUnknown}, Freezes: pipeline.FreezesPreview{Existing: pipeline.PresenceUnknown},
+		Targets:  pipeline.TargetsPreview{Existing: pipeline.PresenceUnknown},
+		Findings: []pipeline.Finding{{Kind: pipeline.FindingUnknown, Message: "There is no Octopus here."}},
+	}
+}
+
 func (testRuns) Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipeline.Stage, by string) (store.Run, error) {
 	q := store.New(tx)
 	run, err := q.LockRun(ctx, id)

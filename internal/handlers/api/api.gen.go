@@ -177,6 +177,165 @@ func (e PipelinePolicy) Valid() bool {
 	}
 }
 
+// Defines values for PlanFindingKind.
+const (
+	PlanFindingKindFails   PlanFindingKind = "fails"
+	PlanFindingKindNotice  PlanFindingKind = "notice"
+	PlanFindingKindUnknown PlanFindingKind = "unknown"
+	PlanFindingKindWaits   PlanFindingKind = "waits"
+)
+
+// Valid indicates whether the value is a known member of the PlanFindingKind enum.
+func (e PlanFindingKind) Valid() bool {
+	switch e {
+	case PlanFindingKindFails:
+		return true
+	case PlanFindingKindNotice:
+		return true
+	case PlanFindingKindUnknown:
+		return true
+	case PlanFindingKindWaits:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanLanePolicy.
+const (
+	PlanLanePolicyFifo   PlanLanePolicy = "fifo"
+	PlanLanePolicyLatest PlanLanePolicy = "latest"
+)
+
+// Valid indicates whether the value is a known member of the PlanLanePolicy enum.
+func (e PlanLanePolicy) Valid() bool {
+	switch e {
+	case PlanLanePolicyFifo:
+		return true
+	case PlanLanePolicyLatest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanOutcome.
+const (
+	PlanOutcomeAccepted  PlanOutcome = "accepted"
+	PlanOutcomeDuplicate PlanOutcome = "duplicate"
+	PlanOutcomeIgnored   PlanOutcome = "ignored"
+	PlanOutcomeRefused   PlanOutcome = "refused"
+)
+
+// Valid indicates whether the value is a known member of the PlanOutcome enum.
+func (e PlanOutcome) Valid() bool {
+	switch e {
+	case PlanOutcomeAccepted:
+		return true
+	case PlanOutcomeDuplicate:
+		return true
+	case PlanOutcomeIgnored:
+		return true
+	case PlanOutcomeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanPresence.
+const (
+	PlanPresenceExists  PlanPresence = "exists"
+	PlanPresenceNone    PlanPresence = "none"
+	PlanPresenceUnknown PlanPresence = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the PlanPresence enum.
+func (e PlanPresence) Valid() bool {
+	switch e {
+	case PlanPresenceExists:
+		return true
+	case PlanPresenceNone:
+		return true
+	case PlanPresenceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanSignatureState.
+const (
+	PlanSignatureStateInvalid   PlanSignatureState = "invalid"
+	PlanSignatureStateMissing   PlanSignatureState = "missing"
+	PlanSignatureStateUnchecked PlanSignatureState = "unchecked"
+	PlanSignatureStateValid     PlanSignatureState = "valid"
+)
+
+// Valid indicates whether the value is a known member of the PlanSignatureState enum.
+func (e PlanSignatureState) Valid() bool {
+	switch e {
+	case PlanSignatureStateInvalid:
+		return true
+	case PlanSignatureStateMissing:
+		return true
+	case PlanSignatureStateUnchecked:
+		return true
+	case PlanSignatureStateValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanTargetFate.
+const (
+	PlanTargetFatePolicy          PlanTargetFate = "policy"
+	PlanTargetFateRemoved         PlanTargetFate = "removed"
+	PlanTargetFateRemovedWhenGone PlanTargetFate = "removed_when_gone"
+	PlanTargetFateRunbook         PlanTargetFate = "runbook"
+	PlanTargetFateStays           PlanTargetFate = "stays"
+)
+
+// Valid indicates whether the value is a known member of the PlanTargetFate enum.
+func (e PlanTargetFate) Valid() bool {
+	switch e {
+	case PlanTargetFatePolicy:
+		return true
+	case PlanTargetFateRemoved:
+		return true
+	case PlanTargetFateRemovedWhenGone:
+		return true
+	case PlanTargetFateRunbook:
+		return true
+	case PlanTargetFateStays:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanTargetsCleanup.
+const (
+	PlanTargetsCleanupDelete  PlanTargetsCleanup = "delete"
+	PlanTargetsCleanupPolicy  PlanTargetsCleanup = "policy"
+	PlanTargetsCleanupRunbook PlanTargetsCleanup = "runbook"
+)
+
+// Valid indicates whether the value is a known member of the PlanTargetsCleanup enum.
+func (e PlanTargetsCleanup) Valid() bool {
+	switch e {
+	case PlanTargetsCleanupDelete:
+		return true
+	case PlanTargetsCleanupPolicy:
+		return true
+	case PlanTargetsCleanupRunbook:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReadinessStatus.
 const (
 	ReadinessStatusReady    ReadinessStatus = "ready"
@@ -620,6 +779,334 @@ type PipelineList struct {
 	Pipelines []Pipeline `json:"pipelines"`
 }
 
+// Plan defines model for Plan.
+type Plan struct {
+	// Assumed The headers that were missing, with what was assumed in their place.
+	Assumed []PlanAssumption `json:"assumed"`
+
+	// Delivery What the payload says.
+	Delivery PlanDelivery `json:"delivery,omitempty,omitzero"`
+
+	// Duplicate The delivery that came before under the same id.
+	Duplicate PlanDuplicate `json:"duplicate,omitempty,omitzero"`
+
+	// IfSigned What a webhook that is refused for its signature would come to with a right one.
+	IfSigned PlanIfSigned `json:"if_signed,omitempty,omitzero"`
+
+	// Kind The source's kind: `github`, `generic` or `octopus`.
+	Kind string `json:"kind"`
+
+	// Outcome `accepted`: runs would start, be queued or be woken. `ignored`: it would be
+	// stored and start nothing. `duplicate`: its id came before. `refused`: it
+	// would not be stored.
+	Outcome PlanOutcome `json:"outcome"`
+
+	// Pipelines Every configured pipeline, in the order of the configuration, unless there is no commit to take.
+	Pipelines []PlanPipeline `json:"pipelines"`
+
+	// Reason Why it would be refused, or would start nothing.
+	Reason    string        `json:"reason,omitempty,omitzero"`
+	Signature PlanSignature `json:"signature"`
+	Source    string        `json:"source"`
+
+	// Status The HTTP status that the webhook would be answered with.
+	Status int `json:"status"`
+
+	// Woken Of an Octopus event: how many runs would look again.
+	Woken int `json:"woken,omitempty,omitzero"`
+}
+
+// PlanAssumption defines model for PlanAssumption.
+type PlanAssumption struct {
+	Header string `json:"header"`
+	Value  string `json:"value"`
+}
+
+// PlanDelivery What the payload says.
+type PlanDelivery struct {
+	Commits []Commit `json:"commits"`
+
+	// Event The sender's word for what happened.
+	Event string `json:"event"`
+
+	// ExternalID The sender's id of the delivery.
+	ExternalID string `json:"external_id"`
+
+	// Octopus An event of an Octopus Server.
+	Octopus PlanOctopusEvent `json:"octopus,omitempty,omitzero"`
+}
+
+// PlanDuplicate The delivery that came before under the same id.
+type PlanDuplicate struct {
+	Delivery   openapi_types.UUID `json:"delivery"`
+	Outcome    DeliveryOutcome    `json:"outcome"`
+	ReceivedAt time.Time          `json:"received_at"`
+	Runs       []RunRef           `json:"runs"`
+
+	// SameBody Whether it had the same body.
+	SameBody bool `json:"same_body"`
+}
+
+// PlanFinding defines model for PlanFinding.
+type PlanFinding struct {
+	// Kind `fails`: the run would fail. `waits`: it would wait before it replaces
+	// anything. `unknown`: something could not be looked at. `notice`: good to
+	// know.
+	Kind    PlanFindingKind `json:"kind"`
+	Message string          `json:"message"`
+	Remedy  string          `json:"remedy,omitempty,omitzero"`
+}
+
+// PlanFindingKind `fails`: the run would fail. `waits`: it would wait before it replaces
+// anything. `unknown`: something could not be looked at. `notice`: good to
+// know.
+type PlanFindingKind string
+
+// PlanFreeze defines model for PlanFreeze.
+type PlanFreeze struct {
+	// Active Whether it holds now.
+	Active  bool      `json:"active"`
+	End     time.Time `json:"end"`
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Project string    `json:"project"`
+	Start   time.Time `json:"start"`
+}
+
+// PlanFreezes The deployment freezes of the two projects in the environment that hold or are to come.
+type PlanFreezes struct {
+	// Existing `unknown`: it could not be looked at.
+	Existing PlanPresence `json:"existing"`
+	Freezes  []PlanFreeze `json:"freezes"`
+}
+
+// PlanHeader defines model for PlanHeader.
+type PlanHeader struct {
+	union json.RawMessage
+}
+
+// PlanHeader0 defines model for PlanHeader.0.
+type PlanHeader0 = string
+
+// PlanHeader1 defines model for PlanHeader.1.
+type PlanHeader1 = []string
+
+// PlanIfSigned What a webhook that is refused for its signature would come to with a right one.
+type PlanIfSigned struct {
+	// Outcome `accepted`: runs would start, be queued or be woken. `ignored`: it would be
+	// stored and start nothing. `duplicate`: its id came before. `refused`: it
+	// would not be stored.
+	Outcome PlanOutcome `json:"outcome"`
+	Reason  string      `json:"reason,omitempty,omitzero"`
+	Status  int         `json:"status"`
+}
+
+// PlanLane defines model for PlanLane.
+type PlanLane struct {
+	// Ahead The queued runs whose turns come before its own.
+	Ahead []PlanLaneRun `json:"ahead"`
+
+	// Holder A run in the lane, or one that the same webhook would create before (it has no id yet).
+	Holder PlanLaneRun `json:"holder,omitempty,omitzero"`
+
+	// Key What only one run may hold at a time.
+	Key    string         `json:"key"`
+	Policy PlanLanePolicy `json:"policy"`
+
+	// Supersedes The queued runs whose place it would take.
+	Supersedes []PlanLaneRun `json:"supersedes"`
+}
+
+// PlanLanePolicy defines model for PlanLane.Policy.
+type PlanLanePolicy string
+
+// PlanLaneRun A run in the lane, or one that the same webhook would create before (it has no id yet).
+type PlanLaneRun struct {
+	ID       openapi_types.UUID `json:"id,omitempty,omitzero"`
+	Number   int64              `json:"number"`
+	Pipeline string             `json:"pipeline"`
+
+	// Since When it started, or, while it is queued, when it was created.
+	Since time.Time `json:"since"`
+	Stage Stage     `json:"stage"`
+
+	// Status `queued`: the lane is taken. `running`: a job is due or being executed.
+	// `waiting`: the run waits for Octopus. The others are ends.
+	Status RunStatus `json:"status"`
+}
+
+// PlanOctopusEvent An event of an Octopus Server.
+type PlanOctopusEvent struct {
+	// Category Example: MachineHealthy
+	Category string    `json:"category"`
+	ID       string    `json:"id"`
+	Message  string    `json:"message,omitempty,omitzero"`
+	Occurred time.Time `json:"occurred"`
+
+	// Server The Octopus Server's name in the configuration.
+	Server string `json:"server"`
+
+	// Targets The ids of the targets that it is about.
+	Targets []string `json:"targets"`
+}
+
+// PlanOutcome `accepted`: runs would start, be queued or be woken. `ignored`: it would be
+// stored and start nothing. `duplicate`: its id came before. `refused`: it
+// would not be stored.
+type PlanOutcome string
+
+// PlanOverride The auto-deploy override that the run's own would replace.
+type PlanOverride struct {
+	// Existing `unknown`: it could not be looked at.
+	Existing       PlanPresence `json:"existing"`
+	ReleaseID      string       `json:"release_id,omitempty,omitzero"`
+	ReleaseVersion string       `json:"release_version,omitempty,omitzero"`
+	Run            RunRef       `json:"run,omitempty,omitzero"`
+}
+
+// PlanPackage defines model for PlanPackage.
+type PlanPackage struct {
+	Reference string `json:"reference,omitempty,omitzero"`
+	Step      string `json:"step"`
+	Version   string `json:"version"`
+}
+
+// PlanPipeline defines model for PlanPipeline.
+type PlanPipeline struct {
+	Matches  bool   `json:"matches"`
+	Pipeline string `json:"pipeline"`
+
+	// Reason What was wanted and what came.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Rule The rule that was not met: `source`, `repository`, `branch` or `version`.
+	Rule string `json:"rule,omitempty,omitzero"`
+
+	// Run The run that would be created.
+	Run PlanRun `json:"run,omitempty,omitzero"`
+}
+
+// PlanPresence `unknown`: it could not be looked at.
+type PlanPresence string
+
+// PlanRelease defines model for PlanRelease.
+type PlanRelease struct {
+	// Existing `unknown`: it could not be looked at.
+	Existing  PlanPresence `json:"existing"`
+	GitCommit string       `json:"git_commit,omitempty,omitzero"`
+
+	// GitRef Where the process of a project that lives in Git would be read.
+	GitRef string `json:"git_ref,omitempty,omitzero"`
+
+	// Packages Those that are pinned; the others get their newest versions.
+	Packages []PlanPackage `json:"packages"`
+	Project  string        `json:"project"`
+
+	// ReleaseID The release that has the version already: the run would fail.
+	ReleaseID  string `json:"release_id,omitempty,omitzero"`
+	ReleaseURL string `json:"release_url,omitempty,omitzero"`
+
+	// Version The version to be created; missing when the template makes none.
+	Version string `json:"version,omitempty,omitzero"`
+}
+
+// PlanRequest The webhook. Of `body` and `body_base64` at most one may be there; without both the body is empty.
+type PlanRequest struct {
+	// Body The body as text, to the byte: signatures cover every space.
+	Body string `json:"body,omitempty,omitzero"`
+
+	// BodyBase64 The body in base64, for what is not UTF-8.
+	BodyBase64 []byte `json:"body_base64,omitempty,omitzero"`
+
+	// Event What happened, for a source whose kind says it in a header, when `headers` does not have it: `push` for `github`.
+	Event string `json:"event,omitempty,omitzero"`
+
+	// Headers The webhook's headers, each a value or a list of values.
+	Headers map[string]PlanHeader `json:"headers,omitempty,omitzero"`
+
+	// Source The source's name in the configuration.
+	Source string `json:"source"`
+}
+
+// PlanRun The run that would be created.
+type PlanRun struct {
+	Application PlanRelease `json:"application"`
+	Commit      Commit      `json:"commit"`
+
+	// Findings What else there is to say, in the order in which the run would come upon it.
+	Findings []PlanFinding `json:"findings"`
+
+	// Freezes The deployment freezes of the two projects in the environment that hold or are to come.
+	Freezes        PlanFreezes `json:"freezes"`
+	Infrastructure PlanRelease `json:"infrastructure"`
+	Lane           PlanLane    `json:"lane"`
+
+	// Number The run's number in its pipeline, if nothing else comes before.
+	Number int64 `json:"number"`
+
+	// Override The auto-deploy override that the run's own would replace.
+	Override PlanOverride `json:"override"`
+
+	// Status `queued`: the lane is taken. `running`: a job is due or being executed.
+	// `waiting`: the run waits for Octopus. The others are ends.
+	Status RunStatus `json:"status"`
+
+	// Targets The targets that stand, and that clean-up would find as the old generation.
+	Targets PlanTargets `json:"targets"`
+
+	// WouldFail Whether one of the findings is that the run would fail.
+	WouldFail bool `json:"would_fail"`
+}
+
+// PlanSignature defines model for PlanSignature.
+type PlanSignature struct {
+	// Reason Why it is not valid.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// State `missing`: planned as if it were valid. `unchecked`: the body is too large to be looked at.
+	State PlanSignatureState `json:"state"`
+}
+
+// PlanSignatureState `missing`: planned as if it were valid. `unchecked`: the body is too large to be looked at.
+type PlanSignatureState string
+
+// PlanTarget defines model for PlanTarget.
+type PlanTarget struct {
+	Available bool `json:"available"`
+	Disabled  bool `json:"disabled"`
+
+	// Fate What clean-up would make of it. `removed`: it goes. `removed_when_gone`:
+	// it goes once Octopus finds it unavailable. `stays`: it must not be
+	// deleted. `runbook`, `policy`: the runbook or the machine policy decides.
+	Fate   PlanTargetFate `json:"fate"`
+	Health string         `json:"health"`
+	ID     string         `json:"id"`
+	Name   string         `json:"name"`
+	Reason string         `json:"reason"`
+	Roles  []string       `json:"roles"`
+	URL    string         `json:"url,omitempty,omitzero"`
+}
+
+// PlanTargetFate What clean-up would make of it. `removed`: it goes. `removed_when_gone`:
+// it goes once Octopus finds it unavailable. `stays`: it must not be
+// deleted. `runbook`, `policy`: the runbook or the machine policy decides.
+type PlanTargetFate string
+
+// PlanTargets The targets that stand, and that clean-up would find as the old generation.
+type PlanTargets struct {
+	Cleanup PlanTargetsCleanup `json:"cleanup"`
+
+	// Existing `unknown`: it could not be looked at.
+	Existing PlanPresence `json:"existing"`
+
+	// Expected How many new targets the run would bring.
+	Expected int          `json:"expected"`
+	Targets  []PlanTarget `json:"targets"`
+}
+
+// PlanTargetsCleanup defines model for PlanTargets.Cleanup.
+type PlanTargetsCleanup string
+
 // Problem A problem document (RFC 9457).
 type Problem struct {
 	// Detail What was expected, what came, and what to do.
@@ -957,6 +1444,9 @@ type ListRunEventsParams struct {
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
 }
 
+// PlanWebhookJSONRequestBody defines body for PlanWebhook for application/json ContentType.
+type PlanWebhookJSONRequestBody = PlanRequest
+
 // CreateRunJSONRequestBody defines body for CreateRun for application/json ContentType.
 type CreateRunJSONRequestBody = NewRun
 
@@ -965,6 +1455,68 @@ type CancelRunJSONRequestBody = CancelRequest
 
 // RetryRunJSONRequestBody defines body for RetryRun for application/json ContentType.
 type RetryRunJSONRequestBody = RetryRequest
+
+// AsPlanHeader0 returns the union data inside the PlanHeader as a PlanHeader0
+func (t PlanHeader) AsPlanHeader0() (PlanHeader0, error) {
+	var body PlanHeader0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPlanHeader0 overwrites any union data inside the PlanHeader as the provided PlanHeader0
+func (t *PlanHeader) FromPlanHeader0(v PlanHeader0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergePlanHeader0 performs a merge with any union data inside the PlanHeader, using the provided PlanHeader0
+func (t *PlanHeader) MergePlanHeader0(v PlanHeader0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsPlanHeader1 returns the union data inside the PlanHeader as a PlanHeader1
+func (t PlanHeader) AsPlanHeader1() (PlanHeader1, error) {
+	var body PlanHeader1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPlanHeader1 overwrites any union data inside the PlanHeader as the provided PlanHeader1
+func (t *PlanHeader) FromPlanHeader1(v PlanHeader1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergePlanHeader1 performs a merge with any union data inside the PlanHeader, using the provided PlanHeader1
+func (t *PlanHeader) MergePlanHeader1(v PlanHeader1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t PlanHeader) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *PlanHeader) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -983,6 +1535,9 @@ type ServerInterface interface {
 	// ListPipelines List the configured pipelines with their latest runs
 	// (GET /api/v1/pipelines)
 	ListPipelines(w http.ResponseWriter, r *http.Request)
+	// PlanWebhook Say what a webhook would do, without doing it
+	// (POST /api/v1/plan)
+	PlanWebhook(w http.ResponseWriter, r *http.Request)
 	// ListRuns List runs, newest first
 	// (GET /api/v1/runs)
 	ListRuns(w http.ResponseWriter, r *http.Request, params ListRunsParams)
@@ -1034,6 +1589,12 @@ func (_ Unimplemented) GetJob(w http.ResponseWriter, r *http.Request, id int64) 
 // ListPipelines List the configured pipelines with their latest runs
 // (GET /api/v1/pipelines)
 func (_ Unimplemented) ListPipelines(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PlanWebhook Say what a webhook would do, without doing it
+// (POST /api/v1/plan)
+func (_ Unimplemented) PlanWebhook(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1348,6 +1909,20 @@ func (siw *ServerInterfaceWrapper) ListPipelines(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListPipelines(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PlanWebhook operation middleware
+func (siw *ServerInterfaceWrapper) PlanWebhook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PlanWebhook(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1818,6 +2393,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/api/v1/pipelines", wrapper.ListPipelines)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/plan", wrapper.PlanWebhook)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/runs", wrapper.ListRuns)
 	})
 	r.Group(func(r chi.Router) {
@@ -2152,6 +2730,143 @@ type ListPipelinesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPipelinesdefaultApplicationProblemPlusJSONResponse) VisitListPipelinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanWebhookRequestObject struct {
+	Body *PlanWebhookJSONRequestBody
+}
+
+type PlanWebhookResponseObject interface {
+	VisitPlanWebhookResponse(w http.ResponseWriter) error
+}
+
+type PlanWebhook200JSONResponse Plan
+
+func (response PlanWebhook200JSONResponse) VisitPlanWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PlanWebhook400ApplicationProblemPlusJSONResponse) VisitPlanWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanWebhook413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PlanWebhook413ApplicationProblemPlusJSONResponse) VisitPlanWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PlanWebhook415ApplicationProblemPlusJSONResponse) VisitPlanWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanWebhook422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response PlanWebhook422ApplicationProblemPlusJSONResponse) VisitPlanWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PlanWebhook429ApplicationProblemPlusJSONResponse) VisitPlanWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanWebhook503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PlanWebhook503ApplicationProblemPlusJSONResponse) VisitPlanWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PlanWebhookdefaultApplicationProblemPlusJSONResponse) VisitPlanWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2724,6 +3439,9 @@ type StrictServerInterface interface {
 	// ListPipelines List the configured pipelines with their latest runs
 	// (GET /api/v1/pipelines)
 	ListPipelines(ctx context.Context, request ListPipelinesRequestObject) (ListPipelinesResponseObject, error)
+	// PlanWebhook Say what a webhook would do, without doing it
+	// (POST /api/v1/plan)
+	PlanWebhook(ctx context.Context, request PlanWebhookRequestObject) (PlanWebhookResponseObject, error)
 	// ListRuns List runs, newest first
 	// (GET /api/v1/runs)
 	ListRuns(ctx context.Context, request ListRunsRequestObject) (ListRunsResponseObject, error)
@@ -2904,6 +3622,37 @@ func (sh *strictHandler) ListPipelines(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListPipelinesResponseObject); ok {
 		if err := validResponse.VisitListPipelinesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PlanWebhook operation middleware
+func (sh *strictHandler) PlanWebhook(w http.ResponseWriter, r *http.Request) {
+	var request PlanWebhookRequestObject
+
+	var body PlanWebhookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PlanWebhook(ctx, request.(PlanWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlanWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PlanWebhookResponseObject); ok {
+		if err := validResponse.VisitPlanWebhookResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
