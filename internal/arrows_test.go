@@ -30,6 +30,8 @@ var level = map[string]int{
 	"internal/app":    4,
 	"internal/doctor": 4,
 
+	"examples/build-servers": 3, // tests only
+
 	"internal/handlers": 3,
 	"internal/jobs":     3,
 	"internal/setup":    3,
