@@ -18,6 +18,7 @@ type call struct {
 	space     string // the space that the path names, or the default one
 	allSpaces bool   // the path names no space
 	query     query
+	override  freezeOverride // of the deployment that the call makes
 }
 
 // handler answers a call.

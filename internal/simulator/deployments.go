@@ -86,8 +86,8 @@ func checkDeployment(c *call, d, _ document) []string {
 	if c.unresolvedDefect(release.id()) != nil && !c.hasReached(release.id(), environment.id()) {
 		wrong = append(wrong, fmt.Sprintf("Release '%s' has been prevented from progressing.", release.text("Version")))
 	}
-	if freeze := c.frozen(lane{project.id(), environment.id(), tenant}); freeze != "" && d["DeploymentFreezeOverrideReason"] == nil {
-		wrong = append(wrong, fmt.Sprintf("The deployment is blocked by the deployment freeze '%s'.", freeze))
+	if freeze := c.frozen(lane{project.id(), environment.id(), tenant}, c.override.names); freeze != "" {
+		wrong = append(wrong, frozenMessage(freeze))
 	}
 	return wrong
 }
@@ -115,6 +115,7 @@ func completeDeployment(c *call, d, _ document) {
 	if d.text("TenantId") == "" {
 		d["TenantId"] = nil
 	}
+	c.noteOverride(d)
 	d.fill(document{"Comments": nil, "FormValues": document{}, "Priority": "LifecycleDefault", "QueueTime": nil, "QueueTimeExpiry": nil, "SkipActions": []string{},
 		"SpecificMachineIds": []string{}, "ExcludedMachineIds": []string{}, "SpecificTargetTagIds": []string{}, "ExcludedTargetTagIds": []string{},
 		"ForcePackageDownload": false, "ForcePackageRedeployment": false, "UseGuidedFailure": environment.flag("UseGuidedFailure"), "DebugMode": "None",
@@ -235,6 +236,9 @@ func (c *call) deployV1(request document, environments, tenants []string) (reply
 		for _, tenant := range tenants {
 			d := template.clone()
 			d["ReleaseId"], d["EnvironmentId"], d["TenantId"] = release.id(), environment.id(), tenant
+			if err := c.overrideByName(lane{project.id(), environment.id(), tenant}, request); err != nil {
+				return reply{}, err
+			}
 			if _, err := c.do("deployments", d); err != nil {
 				return reply{}, err
 			}
@@ -249,7 +253,7 @@ func (c *call) executionSettings(request document) (document, error) {
 	d := document{"SkipActions": request.list("skipStepNames"), "ForcePackageDownload": request.flag("forcePackageDownload"),
 		"ForcePackageRedeployment": request.flag("forcePackageRedeployment")}
 	for from, to := range map[string]string{"runAt": "QueueTime", "noRunAfter": "QueueTimeExpiry", "useGuidedFailure": "UseGuidedFailure",
-		"variables": "FormValues", "deploymentFreezeOverrideReason": "DeploymentFreezeOverrideReason"} {
+		"variables": "FormValues"} {
 		if value := request[from]; value != nil && value != "" {
 			d[to] = value
 		}

@@ -16,8 +16,8 @@ func (s *Server) beginDeployment(j *job) (time.Duration, bool) {
 	s.raiseDeployment(j.by, "DeploymentStarted", d, "started")
 	s.say(j, "Deploying release "+s.versionOf(d.text("ReleaseId")))
 	j.failing = ""
-	if freeze := s.frozen(j.lane); freeze != "" && j.by.actor != ActorAutoDeploy && d["DeploymentFreezeOverrideReason"] == nil {
-		j.failing = fmt.Sprintf("The deployment is blocked by the deployment freeze '%s'.", freeze)
+	if freeze := s.frozen(j.lane, d.list(overriddenKey)); freeze != "" && j.by.actor != ActorAutoDeploy {
+		j.failing = frozenMessage(freeze)
 		return 0, false
 	}
 	var targets []string

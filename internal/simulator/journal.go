@@ -15,6 +15,7 @@ const (
 	DeploymentCreated    Effect = "deployment-created"
 	DeploymentRequeued   Effect = "deployment-requeued"
 	DeploymentFinished   Effect = "deployment-finished"
+	FreezeOverridden     Effect = "freeze-overridden"
 	RunbookRunCreated    Effect = "runbook-run-created"
 	ScriptRun            Effect = "script-run" // a script of a package has ended; the detail says how it failed
 	MachineCreated       Effect = "machine-created"

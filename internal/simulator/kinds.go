@@ -18,6 +18,7 @@ type kind struct {
 	template string // the parameters that the list takes: "{?skip,take,ids,partialName}"
 
 	global      bool // not in a space: "/api/tasks"
+	unspaced    bool // global, and not even found below the path of a space
 	bySlug      bool // the id in a path may be a slug
 	uniqueName  bool // within the space
 	newestFirst bool // order of lists

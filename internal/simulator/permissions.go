@@ -122,6 +122,7 @@ var routeGrants = map[string]string{
 	"POST /tasks/{task}/prioritize":            "TaskPrioritize",
 	"POST /releases/{release}/defects/resolve": "DefectResolve",
 	"GET /packages/{package}/raw":              "BuiltInFeedDownload",
+	"POST /deployments/override":               "DeploymentCreate",
 	"GET /users/me":                            "", // oneself
 	"GET /users/{id}/spaces":                   "",
 	"GET /users/{id}/permissions":              "",

@@ -100,7 +100,8 @@ func splitSpace(path string) (string, address) {
 	return path, address{}
 }
 
-// get, post, put and remove register a route both with and without a space in the path.
+// get, post, put and remove register a route both with and without a space in the path, where the
+// kind allows both.
 func (s *Server) get(r chi.Router, pattern string, h handler) { s.route(r, http.MethodGet, pattern, h) }
 func (s *Server) post(r chi.Router, pattern string, h handler) {
 	s.route(r, http.MethodPost, pattern, h)
@@ -113,7 +114,9 @@ func (s *Server) remove(r chi.Router, pattern string, h handler) {
 func (s *Server) route(r chi.Router, method, pattern string, h handler) {
 	served := s.handleFor(permissionFor(method, pattern), h)
 	r.MethodFunc(method, "/api"+pattern, served)
-	r.MethodFunc(method, "/space"+pattern, served)
+	if k := s.kinds[strings.Split(pattern, "/")[1]]; k == nil || !k.unspaced {
+		r.MethodFunc(method, "/space"+pattern, served)
+	}
 }
 
 // handle is handleFor for what needs no permission.

@@ -170,6 +170,33 @@ func (s *Server) AddSubscription(o SubscriptionOptions) (string, error) {
 		"WebhookTimeout": fmt.Sprintf("%02d:%02d:%02d", int(timeout.Hours()), int(timeout.Minutes())%60, int(timeout.Seconds())%60)}})
 }
 
+// FreezeOptions describe a deployment freeze of one project in one environment.
+type FreezeOptions struct {
+	Name          string
+	ProjectID     string
+	EnvironmentID string
+	TenantID      string    // none: the freeze holds for all tenants, and without one
+	Start         time.Time // default now
+	End           time.Time // default an hour after Start
+}
+
+// AddFreeze creates a deployment freeze and returns its id.
+func (s *Server) AddFreeze(o FreezeOptions) (string, error) {
+	if o.Start.IsZero() {
+		o.Start = s.Now()
+	}
+	if o.End.IsZero() {
+		o.End = o.Start.Add(time.Hour)
+	}
+	d := document{"Name": o.Name, "Start": formatTime(o.Start), "End": formatTime(o.End)}
+	if o.TenantID == "" {
+		d["ProjectEnvironmentScope"] = document{o.ProjectID: []string{o.EnvironmentID}}
+	} else {
+		d["TenantProjectEnvironmentScope"] = []document{{"TenantId": o.TenantID, "ProjectId": o.ProjectID, "EnvironmentId": o.EnvironmentID}}
+	}
+	return s.build("deploymentfreezes", d)
+}
+
 // TargetOptions describe a deployment target that exists from the beginning.
 type TargetOptions struct {
 	Name          string
