@@ -19,7 +19,9 @@ func readLane(ctx context.Context, q *store.Queries, key string) (pipeline.Lane,
 	}
 	slices.SortFunc(rows, func(a, b store.RunsInLaneRow) int { return cmp.Compare(a.QueuePosition, b.QueuePosition) })
 	for _, row := range rows {
-		run := pipeline.LaneRun{ID: row.ID, Pipeline: row.Pipeline, Number: row.Number, Status: row.Status, Stage: row.Stage, Since: row.Since}
+		run := pipeline.LaneRun{
+			ID: row.ID, Pipeline: row.Pipeline, Number: row.Number, Status: row.Status, Stage: row.Stage, Since: row.Since, Frozen: row.Frozen,
+		}
 		if row.Status.Active() {
 			lane.Holder = &run
 		} else {

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -19,7 +20,7 @@ func (e *Engine) Survey(ctx context.Context, preview pipeline.Preview) pipeline.
 	s.out.Infrastructure.Existing, s.out.Application.Existing = pipeline.PresenceUnknown, pipeline.PresenceUnknown
 	s.out.Override.Existing, s.out.Targets.Existing = pipeline.PresenceUnknown, pipeline.PresenceUnknown
 	s.out.Freezes.Existing = pipeline.PresenceUnknown
-	s.rehearse(ctx)
+	s.rehearse(ctx, preview)
 	return s.out
 }
 
@@ -37,17 +38,20 @@ type surveyor struct {
 }
 
 // rehearse goes through what the stages of a run look at, in their order.
-func (s *surveyor) rehearse(ctx context.Context) {
+func (s *surveyor) rehearse(ctx context.Context, preview pipeline.Preview) {
 	client, err := s.x.Engine.octopus(s.x.p)
 	s.x.octopus = client
 	s.away = !s.sees(err)
 	for _, look := range []func(context.Context){
-		s.applicationRelease, s.place, s.infrastructureRelease, s.delays, s.targets, s.override, s.runbook,
+		s.place, s.applicationRelease, s.freezes, s.delays, s.targets, s.infrastructureRelease, s.override, s.runbook,
 	} {
 		look(ctx)
 	}
 	if !s.starts {
 		s.find(pipeline.FindingNotice, "The run waits for its lane: what is said of Octopus is how it stands now, before the runs ahead change it.", "")
+	}
+	if holder := preview.Lane.Holder; holder != nil && holder.GivesWay(preview.Pipeline) {
+		s.find(pipeline.FindingNotice, fmt.Sprintf("Run #%d, which holds the lane, waits for the end of a deployment freeze; at its next look it gives way to the newer run.", holder.Number), "")
 	}
 }
 

@@ -76,6 +76,47 @@ func (s *surveyor) hasPlace() bool {
 	return !s.away && r.EnvironmentID != "" && (s.x.p.Tenant == "" || r.TenantID != "")
 }
 
+// freezes looks for the deployment freezes of both projects. A run that starts
+// now would wait for those that hold. Runs go on where they may not read them.
+func (s *surveyor) freezes(ctx context.Context) {
+	var holding []octopus.Freeze
+	for _, project := range []struct{ name, id string }{
+		{s.x.p.Infrastructure.Project, s.x.results.provision.ProjectID}, {s.application.project, s.application.projectID},
+	} {
+		if !s.hasPlace() || project.id == "" {
+			return
+		}
+		freezes, err := s.x.octopus.Freezes(ctx, project.id, s.x.results.provision.EnvironmentID, s.x.results.provision.TenantID)
+		if !s.glimpses(err) {
+			return
+		}
+		holding = append(holding, s.addFreezes(project.name, freezes)...)
+	}
+	s.out.Freezes.Existing = presence(len(s.out.Freezes.List) > 0)
+	if len(holding) > 0 && s.starts {
+		result, _ := s.x.waitFor(s.x.holdOf(holding)) // its error is always nil
+		s.find(pipeline.FindingWaits, result.message, "")
+	}
+}
+
+// addFreezes keeps a project's freezes that are not over and returns those that
+// hold now.
+func (s *surveyor) addFreezes(project string, freezes []octopus.Freeze) (holding []octopus.Freeze) {
+	now := s.x.Now()
+	for _, freeze := range freezes {
+		if !freeze.End.After(now) && !freeze.Recurring {
+			continue
+		}
+		s.out.Freezes.List = append(s.out.Freezes.List, pipeline.FreezePreview{
+			Project: project, ID: freeze.ID, Name: storable(freeze.Name), Start: freeze.Start, End: freeze.End, Active: freeze.Active(now),
+		})
+		if freeze.Active(now) {
+			holding = append(holding, freeze)
+		}
+	}
+	return holding
+}
+
 // delays tells what a run that starts now would wait for. What one that is
 // queued finds, when its turn comes, cannot be known.
 func (s *surveyor) delays(ctx context.Context) {

@@ -24,6 +24,14 @@ type LaneRun struct {
 	Stage    Stage
 	// Since is when it started, or, of one that waits, when it was created.
 	Since time.Time
+	// Frozen tells that it waits for the end of a deployment freeze.
+	Frozen bool
+}
+
+// GivesWay tells whether the run would leave the lane to a newer one of the
+// pipeline: a freeze holds it back before it has made anything.
+func (r LaneRun) GivesWay(to Pipeline) bool {
+	return r.Frozen && r.Stage == Provision && r.Pipeline == to.Name && to.Policy == Latest
 }
 
 // Entry is what a run's entering of a lane comes to.

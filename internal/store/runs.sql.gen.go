@@ -974,10 +974,11 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) er
 }
 
 const runsInLane = `-- name: RunsInLane :many
-select id, pipeline, number, status, stage, queue_position, coalesce(started_at, created_at)::timestamptz as since
+select id, pipeline, number, status, stage, queue_position, coalesce(started_at, created_at)::timestamptz as since,
+    (freeze_name is not null)::boolean as frozen
 from runs where runs.lane = $1 and status in ('running', 'waiting')
 union all
-select id, pipeline, number, status, stage, queue_position, created_at
+select id, pipeline, number, status, stage, queue_position, created_at, false
 from runs where runs.lane = $1 and status = 'queued'
 `
 
@@ -989,6 +990,7 @@ type RunsInLaneRow struct {
 	Stage         pipeline.Stage
 	QueuePosition int64
 	Since         time.Time
+	Frozen        bool
 }
 
 // Who holds the lane, if anybody does, and who waits for it; two parts, because
@@ -1010,6 +1012,7 @@ func (q *Queries) RunsInLane(ctx context.Context, lane string) ([]RunsInLaneRow,
 			&i.Stage,
 			&i.QueuePosition,
 			&i.Since,
+			&i.Frozen,
 		); err != nil {
 			return nil, err
 		}

@@ -35,10 +35,11 @@ update runs set queue_position = sqlc.arg('queue_position') where id = sqlc.arg(
 -- name: RunsInLane :many
 -- Who holds the lane, if anybody does, and who waits for it; two parts, because
 -- each has an index.
-select id, pipeline, number, status, stage, queue_position, coalesce(started_at, created_at)::timestamptz as since
+select id, pipeline, number, status, stage, queue_position, coalesce(started_at, created_at)::timestamptz as since,
+    (freeze_name is not null)::boolean as frozen
 from runs where runs.lane = $1 and status in ('running', 'waiting')
 union all
-select id, pipeline, number, status, stage, queue_position, created_at
+select id, pipeline, number, status, stage, queue_position, created_at, false
 from runs where runs.lane = $1 and status = 'queued';
 
 -- name: LastRunNumber :one
