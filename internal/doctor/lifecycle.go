@@ -83,7 +83,7 @@ func (x *patient) lifecycleReaches(ctx context.Context) (finding, error) {
 
 // lifecycleOf returns the lifecycle of a project's releases in a channel: the
 // channel's own, or else the project's.
-func lifecycleOf(ctx context.Context, client Octopus, p project, channelName string) (lifecycle, error) {
+func lifecycleOf(ctx context.Context, client steadfast, p project, channelName string) (lifecycle, error) {
 	found, err := client.Channel(ctx, p.ID, channelName)
 	if permanent(err) {
 		return lifecycle{}, &gap{check: idChannels, cause: err}

@@ -6,10 +6,14 @@ import (
 	"time"
 
 	"regrow/internal/octopus"
+	"regrow/internal/setup"
 )
 
 // Octopus is what is asked of an Octopus Server; *octopus.Client answers it.
 type Octopus interface {
+	// What setup plans, doctor reports; nothing is written.
+	setup.Octopus
+
 	Ping(ctx context.Context) (octopus.ServerInfo, error)
 	ServerTime(ctx context.Context) (time.Time, error)
 	Permissions(ctx context.Context) (octopus.Permissions, error)
@@ -20,11 +24,9 @@ type Octopus interface {
 	Runbook(ctx context.Context, projectID, name string) (octopus.Runbook, error)
 	Release(ctx context.Context, id string) (octopus.Release, error)
 	Targets(ctx context.Context, q octopus.TargetQuery) ([]octopus.Target, error)
-	Documents(ctx context.Context, k octopus.Collection) ([]octopus.Document, error)
-	Document(ctx context.Context, k octopus.Collection, id string) (octopus.Document, error)
-	TriggersOf(ctx context.Context, projectID string) ([]octopus.Document, error)
 	Freezes(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Freeze, error)
 	Overrides(ctx context.Context, projectID string) ([]octopus.AutoDeployOverride, error)
+	LastEvent(ctx context.Context, q octopus.EventQuery) (time.Time, error)
 	Close()
 }
 
@@ -46,6 +48,10 @@ func again[T any](ctx context.Context, s steadfast, f func(context.Context) (T, 
 
 func (s steadfast) Ping(ctx context.Context) (octopus.ServerInfo, error) {
 	return again(ctx, s, s.Octopus.Ping)
+}
+
+func (s steadfast) ServerTime(ctx context.Context) (time.Time, error) {
+	return again(ctx, s, s.Octopus.ServerTime)
 }
 
 func (s steadfast) Permissions(ctx context.Context) (octopus.Permissions, error) {
@@ -102,6 +108,10 @@ func (s steadfast) Overrides(ctx context.Context, projectID string) ([]octopus.A
 	return again(ctx, s, func(ctx context.Context) ([]octopus.AutoDeployOverride, error) {
 		return s.Octopus.Overrides(ctx, projectID)
 	})
+}
+
+func (s steadfast) LastEvent(ctx context.Context, q octopus.EventQuery) (time.Time, error) {
+	return again(ctx, s, func(ctx context.Context) (time.Time, error) { return s.Octopus.LastEvent(ctx, q) })
 }
 
 // isOctopus tells whether an error is an operation's.

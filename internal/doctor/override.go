@@ -79,7 +79,7 @@ func (x *patient) whose(ctx context.Context, releaseID string) (held string, det
 	}
 }
 
-func releaseVersion(ctx context.Context, client Octopus, id string) (string, error) {
+func releaseVersion(ctx context.Context, client steadfast, id string) (string, error) {
 	release, err := client.Release(ctx, id)
 	if octopus.IsNotFound(err) {
 		return fmt.Sprintf("a release that is gone (%s)", id), nil

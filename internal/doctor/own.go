@@ -55,15 +55,8 @@ func (e *examination) lookAtConfig(context.Context) (finding, error) {
 	for i, w := range e.config.Warnings {
 		lines[i] = w.String()
 	}
-	return warned("%s can be used, but %s hardly meant so.", e.ConfigFile, areThings(len(lines))).
+	return warned("%s can be used, but %s in it %s hardly meant so.", e.ConfigFile, counted(len(lines), "thing"), isOrAre(len(lines))).
 		with("change what the lines say").listing(lines), nil
-}
-
-func areThings(n int) string {
-	if n == 1 {
-		return "1 thing in it is"
-	}
-	return fmt.Sprintf("%d things in it are", n)
 }
 
 // tokens looks at who may use the REST API.
@@ -88,11 +81,11 @@ func (e *examination) tokens(context.Context) (finding, error) {
 	}
 	switch {
 	case len(weak) > 0:
-		return warned("%s of the API can be guessed or is known to others.", capitalized(counted(len(weak), "token"))).
+		return warned("Not every token of the API is a secret.").
 			with("%s", newSecret("")).listing(weak), nil
 	case operators == 0:
 		return noted("No token has the role operator: nobody can start, retry or cancel runs."), nil
 	default:
-		return fine("%s guard the API.", capitalized(counted(len(e.config.API.Tokens), "token"))), nil
+		return fine("The API wants a token, of which there %s %d.", isOrAre(len(e.config.API.Tokens)), len(e.config.API.Tokens)), nil
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
+	"regrow/internal/setup"
 )
 
 // patient is a pipeline that is looked at, and what is known of what it needs.
@@ -17,12 +18,13 @@ type patient struct {
 	pipeline.Pipeline
 	scope string
 	// ready is the server of the pipeline, signed in and in the space.
-	ready *fact[Octopus]
+	ready *fact[steadfast]
 
 	environment                 *fact[environment]
 	tenant                      *fact[tenant]
 	infrastructure, application *fact[project]
 	targets                     *fact[[]octopus.Target]
+	plan                        *fact[setup.Plan]
 }
 
 // environment is what matters of an environment.
@@ -73,6 +75,7 @@ func (e *examination) newPatient(ctx context.Context, p pipeline.Pipeline) *pati
 	x.infrastructure = newFact(ctx, idInfrastructure, x.projectNamed(p.Infrastructure.Project))
 	x.application = newFact(ctx, idApplication, x.projectNamed(p.Application.Project))
 	x.targets = newFact(ctx, idTargets, x.listTargets)
+	x.plan = newFact(ctx, idPolicy, x.inspect)
 	return x
 }
 
@@ -86,6 +89,10 @@ func (x *patient) group() group {
 		{idChannels, x.channelsExist},
 		{idLifecycle, x.lifecycleReaches},
 		{idRunbook, x.runbookExists},
+		{idPolicy, x.policyFits},
+		{idTrigger, x.triggerFits},
+		{idOtherTriggers, x.oneTriggerReacts},
+		{idSubscription, x.subscriptionFits},
 		{idTargets, x.targetsFit},
 		{idTargetPolicy, x.targetsFollowPolicy},
 		{idUnavailable, x.skipsUnavailable},
@@ -134,7 +141,7 @@ func (x *patient) projectNamed(name string) func(context.Context) (project, erro
 }
 
 // document reads one resource.
-func document[T any](ctx context.Context, client Octopus, k octopus.Collection, id string) (T, error) {
+func document[T any](ctx context.Context, client steadfast, k octopus.Collection, id string) (T, error) {
 	d, err := client.Document(ctx, k, id)
 	if err != nil {
 		var none T
@@ -145,7 +152,7 @@ func document[T any](ctx context.Context, client Octopus, k octopus.Collection, 
 
 // where is what most questions are about.
 type where struct {
-	client                      Octopus
+	client                      steadfast
 	environment                 environment
 	tenant                      tenant
 	infrastructure, application project

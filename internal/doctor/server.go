@@ -29,9 +29,9 @@ type server struct {
 
 	// client belongs to the check octopus, and is there when the server answers
 	// at all; signedIn belongs to api-key, ready to space.
-	client      *fact[Octopus]
-	signedIn    *fact[Octopus]
-	ready       *fact[Octopus]
+	client      *fact[steadfast]
+	signedIn    *fact[steadfast]
+	ready       *fact[steadfast]
 	info        *fact[octopus.ServerInfo]
 	permissions *fact[octopus.Permissions]
 }
@@ -39,12 +39,9 @@ type server struct {
 func (e *examination) newServer(ctx context.Context, c config.Server) *server {
 	s := &server{examination: e, Server: c, scope: "server " + c.Name}
 	at := func(id string) string { return fmt.Sprintf("%s (%s)", id, s.scope) }
-	opened := newFact(ctx, at(idOctopus), func(context.Context) (Octopus, error) {
+	opened := newFact(ctx, at(idOctopus), func(context.Context) (steadfast, error) {
 		client, err := e.OpenOctopus(c)
-		if err != nil {
-			return nil, err
-		}
-		return steadfast{client, e.Tries}, nil
+		return steadfast{client, e.Tries}, err
 	})
 	s.info = newFact(ctx, at(idOctopus), func(ctx context.Context) (octopus.ServerInfo, error) {
 		client, err := opened.get(ctx)
@@ -54,15 +51,15 @@ func (e *examination) newServer(ctx context.Context, c config.Server) *server {
 		return client.Ping(ctx)
 	})
 	// One request proves three things, one after the other.
-	proof := func(id string, before *fact[Octopus], disproved func(error) bool) *fact[Octopus] {
-		return newFact(ctx, at(id), func(ctx context.Context) (Octopus, error) {
+	proof := func(id string, before *fact[steadfast], disproved func(error) bool) *fact[steadfast] {
+		return newFact(ctx, at(id), func(ctx context.Context) (steadfast, error) {
 			if before != nil {
 				if _, err := before.need(ctx); err != nil {
-					return nil, err
+					return steadfast{}, err
 				}
 			}
 			if _, err := s.info.get(ctx); err != nil && disproved(err) {
-				return nil, err
+				return steadfast{}, err
 			}
 			return opened.get(ctx)
 		})
@@ -184,10 +181,10 @@ func (s *server) clockIsRight(ctx context.Context) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
-	// A try that took long would widen what is still taken for equal.
-	reading, err := again(ctx, client.(steadfast), func(ctx context.Context) (skew, error) {
+	reading, err := again(ctx, client, func(ctx context.Context) (skew, error) {
+		// One try: what several take would all be taken for equal.
 		before := s.Now()
-		theirs, err := client.ServerTime(ctx)
+		theirs, err := client.Octopus.ServerTime(ctx)
 		return skew{what: "Octopus Server", between: [2]time.Time{before, s.Now()}, theirs: theirs, grain: time.Second}, err
 	})
 	if err != nil {

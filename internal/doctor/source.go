@@ -23,6 +23,7 @@ func (s *source) group() group {
 	return group{s.scope, []check{
 		{idSecret, s.secretIsGood},
 		{idUse, s.isOfUse},
+		{idDelivers, s.delivers},
 	}}
 }
 

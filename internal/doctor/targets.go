@@ -69,13 +69,6 @@ func (x *patient) targetsFit(ctx context.Context) (finding, error) {
 	}
 }
 
-func isOrAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
 func areTargets(n int) string {
 	if n == 1 {
 		return "There is 1 target"

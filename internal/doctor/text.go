@@ -22,6 +22,14 @@ func counted(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
+// isOrAre is the verb for a number of things.
+func isOrAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
 // named lists names in quotes: "a", "b" and 3 more.
 func named(names []string) string {
 	const shown = 5
