@@ -123,9 +123,10 @@ json_values() {
 		}'
 }
 
-# value_at PATH prints the value at a path of the last answer.
+# value_at PATH prints the value at a path of the last answer. It reads all of
+# it: who stops early breaks the pipe, and that ends the script.
 value_at() {
-	json_values <"$work/answer" | path=$1 awk -F '\t' '$1 == ENVIRON["path"] { print $2; exit }'
+	json_values <"$work/answer" | path=$1 awk -F '\t' '$1 == ENVIRON["path"] { print $2 }'
 }
 
 # id_of NAME prints the Id of the item of that name in a list of the last answer.

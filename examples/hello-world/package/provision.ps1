@@ -42,7 +42,7 @@ function ConvertTo-HostName($Text) { return $Text.ToLowerInvariant() -replace '[
 
 # Has Octopus ask a Tentacle who it is.
 function Get-Thumbprint($Address) {
-    if ($Address -notmatch '^https://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):([0-9]+)/?$') {
+    if (-not ($Address -match '^https://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):([0-9]+)/?$')) {
         throw "`"$Address`" is no address of a listening Tentacle: write https://HOST:10933"
     }
     $path = "machines/discover?host=$([Uri]::EscapeDataString($Matches[1]))&port=$($Matches[2])&type=TentaclePassive"

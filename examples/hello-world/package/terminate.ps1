@@ -36,7 +36,7 @@ function Stop-Machine($Id, $Name) {
 
         # All but the two addresses goes back as it came. It is edited as text, because
         # PowerShell would write dates and lists otherwise than it has read them.
-        $body = $answer.Text -replace '"Uri"(\s*:\s*)"https?://[^"]*"', ('"Uri"$1"' + $nowhere + '"')
+        $body = $answer.Text -creplace '"Uri"(\s*:\s*)"https?://[^"]*"', ('"Uri"$1"' + $nowhere + '"')
         $answer = Invoke-Octopus 'PUT' "machines/$Id" $body
         if ($answer.Status -eq 200) {
             Write-Host "Stopped $Name; Octopus finds it unavailable at its next health check."

@@ -21,10 +21,13 @@ const nowhere = "https://stopped.invalid:10933/"
 // that runs on its behalf.
 func old(t *testing.T, o *octopus) variables {
 	t.Helper()
-	const document = `{"Name":"old \"Uri\": \"https://no.example:10933/\" one","EnvironmentIds":["Environments-1"],
+	// More than a pipe holds, so that nothing in the script may stop reading early.
+	many := strings.Repeat(`,{"Text":"0123456789"}`, 8000)
+	document := `{"Name":"old \"Uri\": \"https://no.example:10933/\" one","EnvironmentIds":["Environments-1"],
 		"Roles":["hello-world","Uri"],"TenantTags":[],"MachinePolicyId":"MachinePolicies-2","IsDisabled":false,
 		"ExpectedBehaviour":{"Big":12345678901234567890,"Small":1.50,"Null":null,"Text":"\u2028é<&>"},
-		"Endpoint":{"CommunicationStyle":"TentaclePassive","Uri":"https://10.0.0.7:10933/","Thumbprint":"3B8A","ProxyId":null}}`
+		"Endpoint":{"CommunicationStyle":"TentaclePassive","Uri":"https://10.0.0.7:10933/","Thumbprint":"3B8A","ProxyId":null},
+		"Many":[0` + many + `]}`
 	var made struct{ ID, Name string }
 	if err := json.Unmarshal(talk(t, o, http.MethodPost, "machines", document), &made); err != nil {
 		t.Fatal(err)
