@@ -96,3 +96,14 @@ func changesOf(d octopus.Document, differing []Setting) []Change {
 	}
 	return changes
 }
+
+// newly lists what something new will have, for people.
+func newly(settings []Setting) []Change {
+	var changes []Change
+	for _, setting := range settings {
+		if setting.to != nothingShown {
+			changes = append(changes, Change{Field: setting.Field, Pointer: setting.Pointer, To: setting.to})
+		}
+	}
+	return changes
+}

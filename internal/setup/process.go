@@ -59,10 +59,9 @@ func (s *scene) lookAtProcess(ctx context.Context, item Item, project *thing, wa
 	if err != nil {
 		return finding{}, false, err
 	}
-	f, err = s.judge(item, resource{collection: octopus.DeploymentProcesses, current: current, settings: settings, note: project.foreignNote()})
-	if len(steps) == 0 && f.item.Action == ActionChange {
-		f.item.Action = ActionCreate
-	}
+	f, err = s.judge(item, resource{
+		collection: octopus.DeploymentProcesses, current: current, settings: settings, bare: len(steps) == 0, note: project.foreignNote(),
+	})
 	return f, false, err
 }
 

@@ -118,6 +118,9 @@ type resource struct {
 	// written unless plain says that it is first created as it is.
 	draft func(context.Context) (octopus.Document, error)
 	plain bool
+	// bare: the document came with another one and holds nothing of setup's yet,
+	// which to people is creating it.
+	bare bool
 	// always is written whenever anything else is.
 	always []Setting
 	// note is said about a change.
@@ -140,6 +143,9 @@ func (s *scene) judge(item Item, r resource) (finding, error) {
 		return finding{item: item}, nil
 	}
 	item.Action, item.Changes = ActionChange, changesOf(r.current, wrong)
+	if r.bare {
+		item.Action, item.Changes = ActionCreate, newly(wrong)
+	}
 	item.Note = sentences(item.Note, r.note)
 	return finding{item: item, write: func(ctx context.Context) error {
 		document, err := edited(r.current, slices.Concat(wrong, r.always))
@@ -153,12 +159,7 @@ func (s *scene) judge(item Item, r resource) (finding, error) {
 
 // judgeNew plans a resource that is not there.
 func (s *scene) judgeNew(item Item, r resource) (finding, error) {
-	item.Action = ActionCreate
-	for _, setting := range r.settings {
-		if setting.to != nothingShown {
-			item.Changes = append(item.Changes, Change{Field: setting.Field, Pointer: setting.Pointer, To: setting.to})
-		}
-	}
+	item.Action, item.Changes = ActionCreate, newly(r.settings)
 	return finding{item: item, write: func(ctx context.Context) error {
 		document, err := r.draft(ctx)
 		if err != nil {

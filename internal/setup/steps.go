@@ -81,13 +81,9 @@ func (w step) document() (octopus.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	properties := map[string]string{}
-	if len(w.roles) > 0 {
-		properties[targetRoles] = strings.Join(w.roles, ",")
-	}
 	return octopus.NewDocument(map[string]any{
 		"Name": w.name, "PackageRequirement": "LetOctopusDecide", "Condition": "Success", "StartTrigger": "StartAfterPrevious",
-		"Properties": properties, "Actions": []octopus.Document{action},
+		"Properties": map[string]string{targetRoles: strings.Join(w.roles, ",")}, "Actions": []octopus.Document{action},
 	})
 }
 

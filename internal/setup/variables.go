@@ -48,7 +48,7 @@ func (s *scene) lookAtVariables(ctx context.Context, item Item) (finding, error)
 	if err != nil {
 		return finding{}, err
 	}
-	r := resource{collection: octopus.VariableSets, settings: settings}
+	r := resource{collection: octopus.VariableSets, settings: settings, bare: len(settings) == len(wanted)}
 	if project.id != "" {
 		r.current = current
 	}
@@ -72,7 +72,8 @@ func (s *scene) keyNoted(f finding) finding {
 }
 
 // variableSettings are the settings of the wanted variables, with pointers to
-// where they are in a variable set.
+// where they are in a variable set: one for each that it has to be there, and
+// one more for each that is.
 func variableSettings(set octopus.Document, wanted []variable, environmentID string) ([]Setting, error) {
 	list, err := elements(set, "/Variables")
 	if err != nil {
