@@ -37,6 +37,8 @@ var (
 	markRunning = mark{"▸", cyan}
 	markTodo    = mark{"○", dim}
 	markEnded   = mark{"⊘", dim}
+	markUnknown = mark{"?", yellow}
+	markNotice  = mark{"!", yellow}
 )
 
 func (s *Screen) sign(m mark) string { return s.paint(m.style, m.sign) }

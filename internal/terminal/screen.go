@@ -68,3 +68,10 @@ func (s *Screen) columns() int {
 	}
 	return s.Width
 }
+
+// Interactive tells whether somebody sits before what is read from, so that they
+// can be asked.
+func Interactive(r io.Reader) bool {
+	file, ok := r.(*os.File)
+	return ok && isTerminal(file)
+}

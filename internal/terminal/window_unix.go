@@ -20,3 +20,9 @@ func windowWidth(file *os.File) (int, bool) {
 
 // understandsEscapes tells whether the terminal moves its cursor when told to.
 func understandsEscapes(*os.File) bool { return true }
+
+// isTerminal tells whether file is a terminal.
+func isTerminal(file *os.File) bool {
+	_, is := windowWidth(file)
+	return is
+}

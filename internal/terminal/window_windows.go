@@ -26,3 +26,9 @@ func understandsEscapes(file *os.File) bool {
 	}
 	return windows.SetConsoleMode(console, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
 }
+
+// isTerminal tells whether file is a console, be it for reading or for writing.
+func isTerminal(file *os.File) bool {
+	var mode uint32
+	return windows.GetConsoleMode(windows.Handle(file.Fd()), &mode) == nil
+}
