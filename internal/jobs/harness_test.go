@@ -42,7 +42,9 @@ type world struct {
 type worldOptions struct {
 	scene    simulator.HelloWorldOptions
 	switches simulator.Switches
-	config   func(*Config)
+	// start is Octopus' time at the beginning; zero for the simulator's own.
+	start  time.Time
+	config func(*Config)
 }
 
 const serverName = "main"
@@ -54,7 +56,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, pool: pgtest.New(t, migrate, hash)}
-	w.sim = simulator.New(simulator.Options{Switches: o.switches})
+	w.sim = simulator.New(simulator.Options{Switches: o.switches, Start: o.start})
 	t.Cleanup(w.sim.Close)
 	server := httptest.NewServer(w.sim)
 	t.Cleanup(server.Close)
@@ -423,22 +425,31 @@ func (w *world) addRunbook(name string) {
 	w.sim.SetCleaner(id, simulator.Cleaner{Roles: []string{"hello-world"}})
 }
 
-// create makes a document in Octopus and returns its id.
+// create makes a document of the scene's space and returns its id.
 func (w *world) create(what, body string) string {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/api/Spaces-1/"+what, strings.NewReader(body))
+	id, err := w.post("/api/Spaces-1/"+what, body)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	return id
+}
+
+// post makes a document in Octopus and returns its id.
+func (w *world) post(path, body string) (id string, err error) {
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+path, strings.NewReader(body))
+	if err != nil {
+		return "", err
 	}
 	request.Header.Set("X-Octopus-ApiKey", simulator.DefaultAPIKey)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		w.t.Fatal(err)
+		return "", err
 	}
 	defer answer.Body.Close()
 	var made struct{ ID string }
 	if err := json.NewDecoder(answer.Body).Decode(&made); err != nil || made.ID == "" {
-		w.t.Fatalf("creating %s: %s, %v", what, answer.Status, err)
+		return "", fmt.Errorf("posting to %s: %s, %v", path, answer.Status, err)
 	}
-	return made.ID
+	return made.ID, nil
 }

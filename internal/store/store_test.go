@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 
 	"regrow/internal/localpg/pgtest"
 	"regrow/internal/pipeline"
@@ -167,6 +169,34 @@ func force(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, status pipelin
 		return err
 	}
 	return tx.Commit(ctx)
+}
+
+// Each migration can be taken back, with what is stored in place.
+func TestMigrationsGoDownAndUpAgain(t *testing.T) {
+	t.Parallel()
+	pool := newDatabase(t)
+	run := insertRun(t, pool, "a lane")
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.DownTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CheckSchema(t.Context(), pool); !errors.Is(err, store.ErrOldSchema) || !strings.Contains(err.Error(), "00002_freezes.sql") {
+		t.Errorf("after going down: %v", err)
+	}
+	if _, err := provider.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := store.New(pool).GetRun(t.Context(), run.ID); err != nil || again.Number != run.Number || again.FreezeName != nil {
+		t.Errorf("after going up again: %+v, %v", again, err)
+	}
+	if _, err := provider.DownTo(t.Context(), 0); err != nil {
+		t.Errorf("going down to nothing: %v", err)
+	}
 }
 
 func TestMigrate(t *testing.T) {
