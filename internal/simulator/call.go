@@ -65,7 +65,7 @@ func (c *call) lookup(kindName, idOrSlug string) document {
 			return c.visible(d) && strings.EqualFold(d.text("Slug"), idOrSlug)
 		})
 	}
-	if d == nil || !c.visible(d) {
+	if k := c.kinds[kindName]; d == nil || !c.visible(d) || k.elsewhere != nil && k.elsewhere(c, d) {
 		return nil
 	}
 	return d

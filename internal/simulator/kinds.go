@@ -24,6 +24,8 @@ type kind struct {
 	newestFirst bool // order of lists
 	readOnly    bool // only GET
 
+	// elsewhere says that a document is not found by its id, but below another path.
+	elsewhere func(c *call, d document) bool
 	// complete adds what the server owns or defaults. Before is nil for a new document.
 	complete func(c *call, d, before document)
 	// check says what is wrong with a document, in the texts that go into Errors.

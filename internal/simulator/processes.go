@@ -19,6 +19,9 @@ func processKind() *kind {
 		name: "deploymentprocesses", prefix: "deploymentprocess", itemType: "DeploymentProcess", template: "{?skip,take,ids}",
 		guard:    processGuard,
 		complete: completeProcess,
+		elsewhere: func(c *call, d document) bool { // observed: Octopus issue 7746
+			return inGit(c.documents["projects"].get(d.text("ProjectId")))
+		},
 		links: func(d document) map[string]string {
 			project := "/api/{space}/projects/" + d.text("ProjectId")
 			return map[string]string{"Project": project, "Template": project + "/deploymentprocesses/template{?channel,releaseId}"}
@@ -157,10 +160,10 @@ func (s *Server) freeze(d document) string {
 }
 
 func (s *Server) processRoutes(r chi.Router) {
-	s.get(r, "/projects/{project}/deploymentprocesses", s.ofProject(func(c *call, p document) (reply, error) {
+	s.get(r, "/projects/{project}/deploymentprocesses", s.ofDatabaseProject(func(c *call, p document) (reply, error) {
 		return ok(c.show(c.kinds["deploymentprocesses"], c.documents["deploymentprocesses"].get(p.text("DeploymentProcessId"))))
 	}))
-	s.put(r, "/projects/{project}/deploymentprocesses", s.ofProject(func(c *call, p document) (reply, error) {
+	s.put(r, "/projects/{project}/deploymentprocesses", s.ofDatabaseProject(func(c *call, p document) (reply, error) {
 		d, err := c.body()
 		if err != nil {
 			return reply{}, err
@@ -170,13 +173,24 @@ func (s *Server) processRoutes(r chi.Router) {
 		}
 		return ok(c.show(c.kinds["deploymentprocesses"], d))
 	}))
-	s.get(r, "/projects/{project}/deploymentprocesses/template", s.ofProject(releaseTemplate))
+	s.get(r, "/projects/{project}/deploymentprocesses/template", s.ofDatabaseProject(releaseTemplate))
 	s.get(r, "/deploymentprocesses/{id}/template", func(c *call) (reply, error) {
 		process, err := c.find("deploymentprocesses", "id")
 		if err != nil {
 			return reply{}, err
 		}
 		return releaseTemplate(c, c.documents["projects"].get(process.text("ProjectId")))
+	})
+}
+
+// ofDatabaseProject is ofProject for projects whose process is not in Git, where it would have to
+// be asked for at a reference.
+func (s *Server) ofDatabaseProject(h func(*call, document) (reply, error)) handler {
+	return s.ofProject(func(c *call, p document) (reply, error) {
+		if inGit(p) {
+			return reply{}, notFound(p.text("DeploymentProcessId"))
+		}
+		return h(c, p)
 	})
 }
 

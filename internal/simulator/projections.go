@@ -134,7 +134,7 @@ func projectSummary(c *call, p document) (reply, error) {
 	})
 	runbook := c.documents["runbooks"].first(func(d document) bool { return d.text("ProjectId") == p.id() })
 	return ok(document{"HasBeenSuccessfullyDeployed": deployed != nil, "HasDeploymentProcess": len(process.objects("Steps")) > 0,
-		"HasRunbooks": runbook != nil, "IsVersionControlled": false,
+		"HasRunbooks": runbook != nil, "IsVersionControlled": inGit(p),
 		"Links": map[string]string{"Self": c.link("/api/{space}/projects/" + p.id() + "/summary")}})
 }
 

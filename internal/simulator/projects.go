@@ -54,7 +54,7 @@ func completeProject(c *call, d, before document) {
 	policy.fill(document{"SkipMachineBehavior": "None", "TargetRoles": []string{}, "AllowDeploymentsToNoTargets": false, "ExcludeUnhealthyTargets": false})
 	d["ProjectConnectivityPolicy"] = policy
 	if before != nil {
-		for _, owned := range []string{"VariableSetId", "DeploymentProcessId", "ClonedFromProjectId"} {
+		for _, owned := range []string{"VariableSetId", "DeploymentProcessId", "ClonedFromProjectId", "IsVersionControlled"} {
 			d[owned] = before[owned]
 		}
 		if _, sent := d[overridesKey]; !sent && c.switches.MissingOverrides == OverridePutKeep {
@@ -130,6 +130,7 @@ func deletedProject(c *call, project document) {
 		}
 	}
 	c.documents["variables"].remove(project.text("VariableSetId"))
+	delete(c.repositories, project.id())
 	delete(c.sensitive, strings.ToLower(project.text("VariableSetId")))
 	for _, j := range slices.Clone(c.queue) {
 		if j.lane.project == project.id() {
@@ -139,9 +140,11 @@ func deletedProject(c *call, project document) {
 	c.noteDocument(DocumentDeleted, "Deleted", c.kinds["projects"], project)
 }
 
+func projectPath(d document) string { return "/api/{space}/projects/" + d.id() }
+
 func projectLinks(d document) map[string]string {
-	base := "/api/{space}/projects/" + d.id()
-	return map[string]string{
+	base := projectPath(d)
+	links := map[string]string{
 		"Variables":          "/api/{space}/variables/" + d.text("VariableSetId"),
 		"Releases":           base + "/releases{/version}{?skip,take,searchByVersion}",
 		"Channels":           base + "/channels{/id}{?skip,take,partialName}",
@@ -157,8 +160,14 @@ func projectLinks(d document) map[string]string {
 		"Runbooks":           base + "/runbooks{/id}{?skip,take,partialName}",
 		"RunbookSnapshots":   base + "/runbookSnapshots{/name}{?skip,take,searchByName}",
 		"Summary":            base + "/summary",
-		"ConvertToGit":       base + "/git/convert",
 	}
+	if inGit(d) {
+		links["DeploymentProcess"] = base + "/{gitRef}/deploymentprocesses"
+		links["Branches"] = base + "/git/branches{/name}{?skip,take,searchByName,refresh}"
+	} else {
+		links["ConvertToGit"], links["ConvertToVcs"] = base+"/git/convert", base+"/git/convert"
+	}
+	return links
 }
 
 // projectRoutes are the lists and views under a project, a project group or a lifecycle.

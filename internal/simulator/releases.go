@@ -52,6 +52,9 @@ func checkRelease(c *call, d, before document) []string {
 	if channel := d.text("ChannelId"); channel != "" && c.documents["channels"].get(channel).text("ProjectId") != project.id() {
 		wrong = append(wrong, "ChannelId does not name a channel of the project.")
 	}
+	if before == nil {
+		wrong = append(wrong, c.checkGit(d, project)...)
+	}
 	process := c.documents["deploymentprocesses"].get(project.text("DeploymentProcessId"))
 	for _, p := range readProcess(process, "").packages {
 		if !slices.ContainsFunc(d.objects("SelectedPackages"), func(chosen document) bool {
@@ -71,7 +74,7 @@ func completeRelease(c *call, d, before document) {
 		d["ChannelId"] = c.defaultChannel(project.id()).id()
 	}
 	if before != nil {
-		for _, owned := range []string{"ProjectDeploymentProcessSnapshotId", "ProjectVariableSetSnapshotId", "Assembled", "ProjectId"} {
+		for _, owned := range []string{"ProjectDeploymentProcessSnapshotId", "ProjectVariableSetSnapshotId", "Assembled", "ProjectId", "VersionControlReference"} {
 			d[owned] = before[owned]
 		}
 		return
@@ -191,6 +194,9 @@ func createReleaseV1(c *call) (reply, error) {
 	release := document{"SpaceId": project.text("SpaceId"), "ProjectId": project.id(), "ChannelId": channel.id(), "Version": version,
 		"ReleaseNotes": request["releaseNotes"], "IgnoreChannelRules": request.flag("ignoreChannelRules"),
 		"SelectedPackages": c.choosePackages(project, request), "CustomFields": request["customFields"]}
+	if ref, commit := request.text("gitRef"), request.text("gitCommit"); ref+commit != "" {
+		release["VersionControlReference"] = document{"GitRef": ref, "GitCommit": commit}
+	}
 	if err := c.insert(c.kinds["releases"], release); err != nil {
 		return reply{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -49,6 +50,7 @@ func (s *Server) routes() http.Handler {
 	}
 	s.projectRoutes(r)
 	s.processRoutes(r)
+	s.gitRoutes(r)
 	s.channelRoutes(r)
 	s.releaseRoutes(r)
 	s.deploymentRoutes(r)
@@ -71,7 +73,8 @@ func (s *Server) canonical(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The official client follows some links without expanding their "{?skip,take}".
 		sent, _, _ := strings.Cut(r.URL.Path, "{")
-		path, mounted := strings.CutPrefix(sent, s.options.BasePath)
+		path, _, _ := strings.Cut(segmentsOf(r.URL), "{")
+		path, mounted := strings.CutPrefix(path, s.options.BasePath)
 		ctx := context.WithValue(r.Context(), originalPathKey, sent)
 		if !mounted {
 			http.NotFound(w, r)
@@ -82,6 +85,18 @@ func (s *Server) canonical(next http.Handler) http.Handler {
 		r.URL.Path, r.URL.RawPath = orDefault(path, "/"), ""
 		next.ServeHTTP(w, r)
 	})
+}
+
+// segmentsOf is a path in which a slash that belongs to a name, such as that of a Git branch, stays
+// escaped and everything else is not.
+func segmentsOf(address *url.URL) string {
+	segments := strings.Split(address.EscapedPath(), "/")
+	for i, segment := range segments {
+		if plain, err := url.PathUnescape(segment); err == nil {
+			segments[i] = strings.ReplaceAll(plain, "/", "%2F")
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // splitSpace takes the space out of a lower-case path.

@@ -19,6 +19,8 @@ type HelloWorldOptions struct {
 	Targets               int    // how many targets there are, and are made by a deployment; default 2
 	NoInitialTargets      bool   // an empty environment: nothing runs and nothing has been deployed
 	NoTrigger             bool
+	Git                   *GitOptions // keeps the process of the application project in Git
+	InfrastructureGit     *GitOptions // keeps that of the infrastructure project in Git
 	// Provisioner sets what the infrastructure project does. Targets, Roles, NamePrefix and
 	// PolicyID are filled in where they are empty. Default: a boot delay of 20 s.
 	Provisioner Provisioner
@@ -94,9 +96,9 @@ func (s *Server) HelloWorld(options HelloWorldOptions) (Scene, error) {
 	scene.ProjectGroupID = b.add(s.AddProjectGroup("Hello World"))
 	scene.PolicyID = b.add(s.AddImmutablePolicy())
 	scene.ProjectID = b.add(s.AddProject(ProjectOptions{Name: o.Project, LifecycleID: scene.LifecycleID, ProjectGroupID: scene.ProjectGroupID,
-		Roles: []string{o.Role}, Script: "echo 'Hello, world!'", TenantMode: mode}))
+		Roles: []string{o.Role}, Script: "echo 'Hello, world!'", TenantMode: mode, Git: o.Git}))
 	scene.InfrastructureProjectID = b.add(s.AddProject(ProjectOptions{Name: o.InfrastructureProject, LifecycleID: scene.LifecycleID,
-		ProjectGroupID: scene.ProjectGroupID, Script: "./provision.sh", TenantMode: mode}))
+		ProjectGroupID: scene.ProjectGroupID, Script: "./provision.sh", TenantMode: mode, Git: o.InfrastructureGit}))
 	if b.err != nil {
 		return scene, fmt.Errorf("building the scene: %w", b.err)
 	}

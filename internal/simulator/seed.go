@@ -78,6 +78,7 @@ type ProjectOptions struct {
 	Roles          []string // where the step runs; none means on the server
 	Script         string
 	TenantMode     string // default Untenanted
+	Git            *GitOptions
 }
 
 // AddProject creates a project, or finds the one of that name, and returns its id.
@@ -106,6 +107,9 @@ func (s *Server) AddProject(o ProjectOptions) (string, error) {
 	changed["Steps"] = []document{step}
 	if err := c.update(s.kinds["deploymentprocesses"], process, changed); err != nil {
 		return "", fmt.Errorf("describing the process of %s: %w", o.Name, err)
+	}
+	if o.Git != nil {
+		s.keepInGit(s.documents["projects"].get(id), *o.Git)
 	}
 	return id, nil
 }
@@ -229,9 +233,20 @@ func (s *Server) AddTarget(o TargetOptions) (string, error) {
 	return id, nil
 }
 
-// AddRelease creates a release of a project and returns its id.
+// AddRelease creates a release of a project and returns its id. A process that is in Git is read
+// from the default branch.
 func (s *Server) AddRelease(projectID, version string) (string, error) {
-	return s.build("releases", document{"ProjectId": projectID, "Version": version})
+	return s.build("releases", document{"ProjectId": projectID, "Version": version, "VersionControlReference": s.defaultReference(projectID)})
+}
+
+// defaultReference is the default branch of a project that is in Git, or nil.
+func (s *Server) defaultReference(projectID string) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if project := s.documents["projects"].get(projectID); inGit(project) {
+		return document{"GitRef": fullReference(project.object("PersistenceSettings").text("DefaultBranch"))}
+	}
+	return nil
 }
 
 // AddDeployed deploys a release at once, without taking any virtual time: the result is what a

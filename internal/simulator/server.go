@@ -98,7 +98,8 @@ type state struct {
 	posting      map[string]bool              // subscriptions with a batch under way
 	booting      map[int]func()               // registrations to come
 	bootSeq      int
-	packages     map[string][]byte // contents, by package id and version
+	packages     map[string][]byte     // contents, by package id and version
+	repositories map[string]repository // of projects in Git, by project id
 	publicURL    string
 	missing      map[string]bool // permissions that have been taken away
 	lastAutoID   int
@@ -146,6 +147,7 @@ func New(options Options) *Server {
 			autoDeploy:   autoDeployState{pending: map[lane]map[string]wish{}},
 			lastAutoID:   4000,
 			missing:      map[string]bool{},
+			repositories: map[string]repository{},
 			publicURL:    strings.TrimRight(options.PublicURL, "/"),
 		},
 	}
