@@ -54,9 +54,10 @@ func completeProject(c *call, d, before document) {
 	policy.fill(document{"SkipMachineBehavior": "None", "TargetRoles": []string{}, "AllowDeploymentsToNoTargets": false, "ExcludeUnhealthyTargets": false})
 	d["ProjectConnectivityPolicy"] = policy
 	if before != nil {
-		for _, owned := range []string{"VariableSetId", "DeploymentProcessId", "ClonedFromProjectId", "IsVersionControlled"} {
+		for _, owned := range []string{"VariableSetId", "DeploymentProcessId", "ClonedFromProjectId"} {
 			d[owned] = before[owned]
 		}
+		d["IsVersionControlled"] = inGit(before) || inGit(d) // the way into Git is one without return
 		if _, sent := d[overridesKey]; !sent && c.switches.MissingOverrides == OverridePutKeep {
 			d[overridesKey] = before[overridesKey]
 		}
