@@ -86,6 +86,12 @@ func exitCode(err error) int {
 	if diagnosis, ok := errors.AsType[*diagnosisError](err); ok {
 		return exitOfDiagnosis(diagnosis.status)
 	}
+	if bad, ok := errors.AsType[*foretoldError](err); ok {
+		return bad.code
+	}
+	if ended, ok := errors.AsType[*setupError](err); ok {
+		return ended.code
+	}
 	if problem, ok := errors.AsType[*client.Error](err); ok {
 		return exitOfProblem(problem.Status)
 	}

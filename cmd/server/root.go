@@ -61,8 +61,8 @@ release on exactly those, proves that it runs there, and removes the old ones.
 		&cobra.Group{ID: groupOctopus, Title: "What is in Octopus:"},
 	)
 	add(root, groupServer, newServe(s), newDemo(s), newSimulate(s), newMigrate(s), newConfig(s), newDoctor(s))
-	add(root, groupClient, newTrigger(s), newRuns(s))
-	add(root, groupOctopus, newOverride(s))
+	add(root, groupClient, newTrigger(s), newPlan(s), newRuns(s))
+	add(root, groupOctopus, newSetup(s), newOverride(s))
 	root.AddCommand(newVersion(s))
 	addCobraCommands(root)
 	settle(root)
