@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +32,7 @@ through pipelines.
   regrow runs retry hello-world#12 --wait`,
 	}
 	api.register(cmd)
-	cmd.AddCommand(newRunsList(s, api), newRunsShow(s, api), newRunsWatch(s, api), newRunsRetry(s, api), newRunsCancel(s, api))
+	cmd.AddCommand(newRunsList(s, api), newRunsShow(s, api), newRunsWatch(s, api), newRunsRetry(s, api), newRunsCancel(s, api), newRunsIgnoreFreeze(s, api))
 	return cmd
 }
 
@@ -158,6 +159,44 @@ becomes free. What Octopus is doing already, it goes on doing.
 		return session.steered(run, "will be cancelled as soon as its stage lets go")
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for those who read the history")
+	return cmd
+}
+
+func newRunsIgnoreFreeze(s *streams, api *apiFlags) *cobra.Command {
+	var (
+		wait   waitFlags
+		reason string
+	)
+	cmd := runCommand(s, api, &cobra.Command{
+		Use:   "ignore-freeze RUN --reason TEXT",
+		Short: "Have a run go on in spite of a deployment freeze",
+		Long: `Have a run go on at once that waits for the end of a deployment freeze in Octopus.
+It heeds no freeze until it ends. The reason is kept in the run's history and in
+Octopus' audit trail; the user of regrow's API key needs the permission
+DeploymentFreezeAdminister there.
+
+` + runNames + "\n\n" + exitCodes,
+		Example: `  regrow runs ignore-freeze hello-world#12 --reason "the shop is down, INC-4711"
+  regrow runs ignore-freeze latest --reason "security fix" --wait`,
+	}, func(ctx context.Context, session *session, id uuid.UUID) error {
+		if strings.TrimSpace(reason) == "" {
+			return usagef("--reason is needed: why the freeze does not matter to this run")
+		}
+		response, err := session.IgnoreFreezeWithResponse(ctx, id, client.IgnoreFreezeRequest{Reason: reason})
+		if err != nil {
+			return session.explain(err)
+		}
+		run, err := answered(session, response.JSON202, response.Status())
+		switch {
+		case err != nil:
+			return err
+		case wait.wait:
+			return session.follow(ctx, id, wait.timeout)
+		}
+		return session.steered(run, "goes on in spite of the deployment freeze")
+	})
+	wait.register(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for those who read the history and Octopus' audit trail")
 	return cmd
 }
 

@@ -124,9 +124,25 @@ func TestRunsCancel(t *testing.T) {
 	f.regrow(t.Context(), "runs", "cancel", "latest").want(t, exitOK, "hello-world#12 is cancelled.", "")
 }
 
+func TestRunsIgnoreFreeze(t *testing.T) {
+	t.Parallel()
+	f := newFakeServer(t, aRun(client.RunStatusWaiting), aRun(client.RunStatusSucceeded))
+	f.regrow(t.Context(), "runs", "ignore-freeze", "latest", "--reason", "the shop is down").want(t, exitOK, "hello-world#12 goes on in spite of the deployment freeze.", "")
+	f.regrow(t.Context(), "runs", "ignore-freeze", "latest", "--reason", "security", "--wait").want(t, exitOK, "✓ succeeded", "")
+	for _, args := range [][]string{{"latest"}, {"latest", "--reason", "  "}} {
+		f.regrow(t.Context(), append([]string{"runs", "ignore-freeze"}, args...)...).want(t, exitUsage, "", "--reason is needed")
+	}
+	path := "/api/v1/runs/" + runID.String() + "/ignore-freeze"
+	if asked := f.asked(t, http.MethodPost, path); len(asked) != 2 || strings.TrimSpace(asked[0].body) != `{"reason":"the shop is down"}` {
+		t.Errorf("asked %v", asked)
+	}
+	f.answering("POST "+path, http.StatusConflict, problem(http.StatusConflict, "no deployment freeze holds it", "see what it waits for"))
+	f.regrow(t.Context(), "runs", "ignore-freeze", "latest", "--reason", "why").want(t, exitRefused, "", "No deployment freeze holds it.\n  What to do: See what it waits for.")
+}
+
 func TestEveryAnswerCanBeJSON(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"list", "show latest", "watch latest", "retry latest", "retry latest --wait", "cancel latest"} {
+	for _, args := range []string{"list", "show latest", "watch latest", "retry latest", "retry latest --wait", "cancel latest", "ignore-freeze latest --reason urgent"} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
 			f := newFakeServer(t, aRun(client.RunStatusRunning), aRun(client.RunStatusSucceeded))

@@ -641,6 +641,22 @@ type EventList struct {
 	Next int64 `json:"next,omitempty,omitzero"`
 }
 
+// Freeze The deployment freezes that the run waits for.
+type Freeze struct {
+	// Name The names, separated by commas.
+	Name string `json:"name"`
+
+	// Until When the last of them ends, as far as Octopus tells.
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
+
+// FreezeOverride Why and by whom the run was told not to heed deployment freezes.
+type FreezeOverride struct {
+	// By The name of the token.
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+}
+
 // GitSource Where Octopus reads the process of a project that lives in Git: at the webhook's commit, at the head of its branch, or at that of the project's default branch.
 type GitSource string
 
@@ -651,6 +667,12 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// IgnoreFreezeRequest defines model for IgnoreFreezeRequest.
+type IgnoreFreezeRequest struct {
+	// Reason Why, for the run's history and Octopus' audit trail.
+	Reason string `json:"reason"`
+}
 
 // Infrastructure defines model for Infrastructure.
 type Infrastructure struct {
@@ -1191,10 +1213,17 @@ type Run struct {
 	DeliveryID openapi_types.UUID `json:"delivery_id"`
 
 	// DurationSeconds From start to end.
-	DurationSeconds float64            `json:"duration_seconds,omitempty,omitzero"`
-	EndedAt         time.Time          `json:"ended_at,omitempty,omitzero"`
-	ID              openapi_types.UUID `json:"id"`
-	Lane            string             `json:"lane"`
+	DurationSeconds float64   `json:"duration_seconds,omitempty,omitzero"`
+	EndedAt         time.Time `json:"ended_at,omitempty,omitzero"`
+	Environment     string    `json:"environment"`
+
+	// FreezeOverride Why and by whom the run was told not to heed deployment freezes.
+	FreezeOverride FreezeOverride `json:"freeze_override,omitempty,omitzero"`
+
+	// Frozen The deployment freezes that the run waits for.
+	Frozen Freeze             `json:"frozen,omitempty,omitzero"`
+	ID     openapi_types.UUID `json:"id"`
+	Lane   string             `json:"lane"`
 
 	// NextCheckAt When a waiting run looks again if nothing wakes it.
 	NextCheckAt time.Time `json:"next_check_at,omitempty,omitzero"`
@@ -1224,6 +1253,9 @@ type Run struct {
 
 	// SupersededBy The newer run that took this one's place.
 	SupersededBy openapi_types.UUID `json:"superseded_by,omitempty,omitzero"`
+
+	// Tenant Not there for untenanted runs.
+	Tenant string `json:"tenant,omitempty,omitzero"`
 }
 
 // RunDetail defines model for RunDetail.
@@ -1452,6 +1484,9 @@ type CreateRunJSONRequestBody = NewRun
 
 // CancelRunJSONRequestBody defines body for CancelRun for application/json ContentType.
 type CancelRunJSONRequestBody = CancelRequest
+
+// IgnoreFreezeJSONRequestBody defines body for IgnoreFreeze for application/json ContentType.
+type IgnoreFreezeJSONRequestBody = IgnoreFreezeRequest
 
 // RetryRunJSONRequestBody defines body for RetryRun for application/json ContentType.
 type RetryRunJSONRequestBody = RetryRequest
@@ -1715,6 +1750,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/runs/{id}/events (the `ListRunEvents` operationId).
 	ListRunEvents(ctx context.Context, id RunID, params *ListRunEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IgnoreFreezeWithBody Let a run go on that a deployment freeze holds
+	//
+	// The run goes on at once and heeds no deployment freeze until it ends; its
+	// deployments are made in spite of the freezes, and Octopus keeps the reason
+	// and who gave it. Refused when no freeze holds the run. To ask for it again
+	// changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/ignore-freeze (the `IgnoreFreeze` operationId).
+	IgnoreFreezeWithBody(ctx context.Context, id RunID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IgnoreFreeze Let a run go on that a deployment freeze holds
+	//
+	// The run goes on at once and heeds no deployment freeze until it ends; its
+	// deployments are made in spite of the freezes, and Octopus keeps the reason
+	// and who gave it. Refused when no freeze holds the run. To ask for it again
+	// changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/ignore-freeze (the `IgnoreFreeze` operationId).
+	IgnoreFreeze(ctx context.Context, id RunID, body IgnoreFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RetryRunWithBody Retry a failed run
 	//
@@ -1990,6 +2049,50 @@ func (c *Client) CancelRun(ctx context.Context, id RunID, body CancelRunJSONRequ
 // Corresponds with GET /api/v1/runs/{id}/events (the `ListRunEvents` operationId).
 func (c *Client) ListRunEvents(ctx context.Context, id RunID, params *ListRunEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRunEventsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IgnoreFreezeWithBody Let a run go on that a deployment freeze holds
+//
+// The run goes on at once and heeds no deployment freeze until it ends; its
+// deployments are made in spite of the freezes, and Octopus keeps the reason
+// and who gave it. Refused when no freeze holds the run. To ask for it again
+// changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/ignore-freeze (the `IgnoreFreeze` operationId).
+func (c *Client) IgnoreFreezeWithBody(ctx context.Context, id RunID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIgnoreFreezeRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IgnoreFreeze Let a run go on that a deployment freeze holds
+//
+// The run goes on at once and heeds no deployment freeze until it ends; its
+// deployments are made in spite of the freezes, and Octopus keeps the reason
+// and who gave it. Refused when no freeze holds the run. To ask for it again
+// changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/ignore-freeze (the `IgnoreFreeze` operationId).
+func (c *Client) IgnoreFreeze(ctx context.Context, id RunID, body IgnoreFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIgnoreFreezeRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2798,6 +2901,53 @@ func NewListRunEventsRequest(server string, id RunID, params *ListRunEventsParam
 	return req, nil
 }
 
+// NewIgnoreFreezeRequest calls the generic IgnoreFreeze builder with application/json body
+func NewIgnoreFreezeRequest(server string, id RunID, body IgnoreFreezeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIgnoreFreezeRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewIgnoreFreezeRequestWithBody constructs an http.Request for the IgnoreFreeze method, with any body, and a specified content type
+func NewIgnoreFreezeRequestWithBody(server string, id RunID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/ignore-freeze", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewRetryRunRequest calls the generic RetryRun builder with application/json body
 func NewRetryRunRequest(server string, id RunID, body RetryRunJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3055,6 +3205,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/runs/{id}/events (the `ListRunEvents` operationId).
 	ListRunEventsWithResponse(ctx context.Context, id RunID, params *ListRunEventsParams, reqEditors ...RequestEditorFn) (*ListRunEventsResponse, error)
+
+	// IgnoreFreezeWithBodyWithResponse Let a run go on that a deployment freeze holds
+	//
+	// The run goes on at once and heeds no deployment freeze until it ends; its
+	// deployments are made in spite of the freezes, and Octopus keeps the reason
+	// and who gave it. Refused when no freeze holds the run. To ask for it again
+	// changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/ignore-freeze (the `IgnoreFreeze` operationId).
+	IgnoreFreezeWithBodyWithResponse(ctx context.Context, id RunID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IgnoreFreezeResponse, error)
+
+	// IgnoreFreezeWithResponse Let a run go on that a deployment freeze holds
+	//
+	// The run goes on at once and heeds no deployment freeze until it ends; its
+	// deployments are made in spite of the freezes, and Octopus keeps the reason
+	// and who gave it. Refused when no freeze holds the run. To ask for it again
+	// changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/ignore-freeze (the `IgnoreFreeze` operationId).
+	IgnoreFreezeWithResponse(ctx context.Context, id RunID, body IgnoreFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*IgnoreFreezeResponse, error)
 
 	// RetryRunWithBodyWithResponse Retry a failed run
 	//
@@ -3802,6 +3976,75 @@ func (r ListRunEventsResponse) ContentType() string {
 	return ""
 }
 
+type IgnoreFreezeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Run
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r IgnoreFreezeResponse) GetJSON202() *Run {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IgnoreFreezeResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r IgnoreFreezeResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r IgnoreFreezeResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r IgnoreFreezeResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r IgnoreFreezeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IgnoreFreezeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IgnoreFreezeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IgnoreFreezeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RetryRunResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4141,6 +4384,42 @@ func (c *ClientWithResponses) ListRunEventsWithResponse(ctx context.Context, id 
 		return nil, err
 	}
 	return ParseListRunEventsResponse(rsp)
+}
+
+// IgnoreFreezeWithBodyWithResponse Let a run go on that a deployment freeze holds
+//
+// The run goes on at once and heeds no deployment freeze until it ends; its
+// deployments are made in spite of the freezes, and Octopus keeps the reason
+// and who gave it. Refused when no freeze holds the run. To ask for it again
+// changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/ignore-freeze (the `IgnoreFreeze` operationId).
+func (c *ClientWithResponses) IgnoreFreezeWithBodyWithResponse(ctx context.Context, id RunID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IgnoreFreezeResponse, error) {
+	rsp, err := c.IgnoreFreezeWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIgnoreFreezeResponse(rsp)
+}
+
+// IgnoreFreezeWithResponse Let a run go on that a deployment freeze holds
+//
+// The run goes on at once and heeds no deployment freeze until it ends; its
+// deployments are made in spite of the freezes, and Octopus keeps the reason
+// and who gave it. Refused when no freeze holds the run. To ask for it again
+// changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/ignore-freeze (the `IgnoreFreeze` operationId).
+func (c *ClientWithResponses) IgnoreFreezeWithResponse(ctx context.Context, id RunID, body IgnoreFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*IgnoreFreezeResponse, error) {
+	rsp, err := c.IgnoreFreeze(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIgnoreFreezeResponse(rsp)
 }
 
 // RetryRunWithBodyWithResponse Retry a failed run
@@ -4756,6 +5035,60 @@ func ParseListRunEventsResponse(rsp *http.Response) (*ListRunEventsResponse, err
 
 	case rsp.StatusCode == 200:
 		// Content-type (text/event-stream) unsupported
+
+	}
+
+	return response, nil
+}
+
+// ParseIgnoreFreezeResponse parses an HTTP response from a IgnoreFreezeWithResponse call
+func ParseIgnoreFreezeResponse(rsp *http.Response) (*IgnoreFreezeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IgnoreFreezeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
 
 	}
 

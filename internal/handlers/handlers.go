@@ -52,6 +52,9 @@ type Runs interface {
 	Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipeline.Stage, by string) (store.Run, error)
 	// Cancel ends a run, or asks it to end. Its errors are those of Retry.
 	Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error)
+	// IgnoreFreeze lets a run go on that a deployment freeze holds. Its errors
+	// are those of Retry.
+	IgnoreFreeze(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error)
 }
 
 // Source is a configured sender of webhooks.

@@ -54,6 +54,7 @@ func (h *handler) router() http.Handler {
 		r.Post("/api/v1/runs", rest.CreateRun)
 		r.Post("/api/v1/runs/{id}/retry", rest.RetryRun)
 		r.Post("/api/v1/runs/{id}/cancel", rest.CancelRun)
+		r.Post("/api/v1/runs/{id}/ignore-freeze", rest.IgnoreFreeze)
 	})
 	return r
 }

@@ -19,6 +19,8 @@ func showRun(run store.Run) api.Run {
 		Reason: run.Reason, Remedy: run.Remedy,
 		Commit:     showCommit(commitOf(run)),
 		DeliveryID: run.DeliveryID, Server: run.Server, Lane: run.Lane,
+		Environment: run.Config.Environment, Tenant: run.Config.Tenant,
+		Frozen: showFreeze(run), FreezeOverride: showFreezeOverride(run),
 		CreatedAt: run.CreatedAt.UTC(), StartedAt: moment(run.StartedAt), EndedAt: moment(run.EndedAt),
 		DurationSeconds: seconds(run.StartedAt, run.EndedAt),
 		NextCheckAt:     moment(run.NextCheckAt), DeadlineAt: moment(run.DeadlineAt),
@@ -31,6 +33,20 @@ func showRun(run store.Run) api.Run {
 		shown.SupersededBy = *run.SupersededBy
 	}
 	return shown
+}
+
+func showFreeze(run store.Run) api.Freeze {
+	if run.FreezeName == nil {
+		return api.Freeze{}
+	}
+	return api.Freeze{Name: *run.FreezeName, Until: moment(run.FreezeUntil)}
+}
+
+func showFreezeOverride(run store.Run) api.FreezeOverride {
+	if run.FreezeOverrideReason == nil {
+		return api.FreezeOverride{}
+	}
+	return api.FreezeOverride{Reason: *run.FreezeOverrideReason, By: *run.FreezeOverrideBy}
 }
 
 func commitOf(run store.Run) pipeline.Commit {

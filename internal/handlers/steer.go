@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,18 @@ func (h *handler) CancelRun(ctx context.Context, request api.CancelRunRequestObj
 		return nil, err
 	}
 	return api.CancelRun202JSONResponse(showRun(run)), nil
+}
+
+// IgnoreFreeze lets a run go on that a deployment freeze holds.
+func (h *handler) IgnoreFreeze(ctx context.Context, request api.IgnoreFreezeRequestObject) (api.IgnoreFreezeResponseObject, error) {
+	reason := strings.TrimSpace(request.Body.Reason)
+	run, err := h.steer(ctx, "ignoring the freeze of", request.ID, func(tx pgx.Tx) (store.Run, error) {
+		return h.Runs.IgnoreFreeze(ctx, tx, request.ID, reason, caller(ctx))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.IgnoreFreeze202JSONResponse(showRun(run)), nil
 }
 
 // steer does one thing to a run in a transaction of its own.

@@ -138,6 +138,21 @@ func (testRuns) Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipelin
 	return begin(ctx, q, run, from, run.Round+1)
 }
 
+func (testRuns) IgnoreFreeze(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error) {
+	q := store.New(tx)
+	run, err := q.LockRun(ctx, id)
+	if err != nil {
+		return run, err
+	}
+	if run.FreezeName == nil {
+		return run, &pipeline.Refusal{Message: "no freeze holds the run", Remedy: "wait for one"}
+	}
+	if err := q.OverrideFreezes(ctx, store.OverrideFreezesParams{ID: id, Reason: reason, By: by}); err != nil {
+		return run, err
+	}
+	return q.GetRun(ctx, id)
+}
+
 func (testRuns) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error) {
 	q := store.New(tx)
 	run, err := q.LockRun(ctx, id)

@@ -105,7 +105,7 @@ func (x *execution) waitFor(h *hold) (outcome, error) {
 	if !h.until.IsZero() {
 		holds += " until " + h.until.UTC().Format(time.RFC3339)
 	}
-	message := fmt.Sprintf("%s. The run goes on by itself when it is over, or at once with: regrow runs ignore-freeze '%s#%d' --reason TEXT",
+	message := fmt.Sprintf("%s. The run goes on by itself when it is over, or at once with: regrow runs ignore-freeze %s#%d --reason TEXT",
 		holds, x.run.Pipeline, x.run.Number)
 	if h.note != "" {
 		message = h.note + " " + message

@@ -148,7 +148,7 @@ func TestFreezeHoldsTheRunBeforeProvision(t *testing.T) {
 			if frozen.FreezeUntil == nil || !frozen.FreezeUntil.Equal(end) || frozen.DeadlineAt != nil {
 				t.Errorf("frozen until %v with the deadline %v, want %v and none", frozen.FreezeUntil, frozen.DeadlineAt, end)
 			}
-			for _, part := range []string{`"Christmas"`, end.Format(time.RFC3339), "regrow runs ignore-freeze 'hello-world#1'"} {
+			for _, part := range []string{`"Christmas"`, end.Format(time.RFC3339), "regrow runs ignore-freeze hello-world#1 "} {
 				if !strings.Contains(frozen.Reason, part) {
 					t.Errorf("the reason %q does not tell of %s", frozen.Reason, part)
 				}

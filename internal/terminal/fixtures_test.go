@@ -72,6 +72,17 @@ func newRun() client.RunDetail {
 	return run
 }
 
+// frozenRun waits for the end of a deployment freeze before its first step.
+func frozenRun() client.RunDetail {
+	run := newRun()
+	run.Status, run.StartedAt = client.RunStatusWaiting, at(0.2)
+	run.Frozen = client.Freeze{Name: "Christmas", Until: at(500000)}
+	run.Reason = `The deployment freeze "Christmas" holds until 2026-10-30T06:56:31Z. The run goes on by itself when it is over, or at once with: regrow runs ignore-freeze hello-world#12 --reason TEXT`
+	run.NextCheckAt = at(90)
+	run.Stages[0].Status, run.Stages[0].StartedAt, run.Stages[0].Reason = client.StageStatusWaiting, at(0.2), run.Reason
+	return run
+}
+
 // begun is a run whose first three stages are through and that waits in verify.
 func begun() client.RunDetail {
 	run := newRun()

@@ -119,6 +119,7 @@ func (r result) text(key string) string {
 // made shows what a stage made in Octopus: id and address.
 func (p *page) made(r result) {
 	p.thing("release", strings.TrimSpace(r.text("release_version")+"  "+r.text("release_id")), r.text("release_url"))
+	p.thing("process at", joined(r.text("git_ref"), short(r.text("git_commit"))), "")
 	p.thing("deployment", r.text("deployment_id"), r.text("deployment_url"))
 	p.thing("task", r.text("task_id"), r.text("task_url"))
 	p.thing("override", r.text("override_release_id"), "")

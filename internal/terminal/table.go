@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 
 	"regrow/internal/client"
@@ -18,7 +19,7 @@ func (s *Screen) Runs(runs []client.Run) error {
 	narrow := p.width > 0 && p.width < 120
 	rows := [][]cell{{
 		{"", plain}, {"pipeline", dim}, {"#", dim}, {"status", dim}, {"stage", dim},
-		{"commit", dim}, {"branch", dim}, {"age", dim}, {"took", dim}, {"reason", dim},
+		{"commit", dim}, {"branch", dim}, {tenantHeading(runs), dim}, {"age", dim}, {"took", dim}, {"reason", dim},
 	}}
 	for _, run := range runs {
 		rows = append(rows, s.runRow(run))
@@ -35,8 +36,16 @@ func (s *Screen) Runs(runs []client.Run) error {
 const (
 	stageColumn  = 4
 	branchColumn = 6
-	reasonColumn = 9
+	reasonColumn = 10
 )
+
+// tenantHeading is empty when no run has a tenant: the column is not shown then.
+func tenantHeading(runs []client.Run) string {
+	if slices.ContainsFunc(runs, func(run client.Run) bool { return run.Tenant != "" }) {
+		return "tenant"
+	}
+	return ""
+}
 
 func (s *Screen) runRow(run client.Run) []cell {
 	m := markOfRun(run.Status)
@@ -47,10 +56,14 @@ func (s *Screen) runRow(run client.Run) []cell {
 	if run.Status != client.RunStatusSucceeded {
 		reason = clean(run.Reason)
 	}
+	status := string(run.Status)
+	if run.Frozen.Name != "" {
+		status = frozen
+	}
 	return []cell{
 		{m.sign, m.style}, {clean(run.Pipeline), bold}, {strconv.FormatInt(run.Number, 10), plain},
-		{string(run.Status), m.style}, {string(run.Stage), plain},
-		{short(run.Commit.SHA), plain}, {trim(clean(cmp.Or(run.Commit.Branch, run.Commit.Ref)), 30), plain},
+		{status, m.style}, {string(run.Stage), plain},
+		{short(run.Commit.SHA), plain}, {trim(clean(cmp.Or(run.Commit.Branch, run.Commit.Ref)), 30), plain}, {trim(clean(run.Tenant), 30), plain},
 		{age(s.Now().Sub(run.CreatedAt)), plain}, {took, plain}, {reason, plain},
 	}
 }

@@ -28,6 +28,24 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// Tenants have a column when there are any, and a freeze shows at a glance.
+func TestRunsOfTenants(t *testing.T) {
+	t.Parallel()
+	for name, width := range map[string]int{"runs_tenants": 0, "runs_tenants_narrow": 100} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, out := screen(7300)
+			s.Width = width
+			acme, globex := frozenRun().Run, running().Run
+			acme.Tenant, globex.Tenant = "Acme", "Globex"
+			if err := s.Runs([]client.Run{acme, globex, succeeded().Run}); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, out.String())
+		})
+	}
+}
+
 func TestRunsOfNone(t *testing.T) {
 	t.Parallel()
 	s, out := screen(0)

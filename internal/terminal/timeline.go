@@ -84,7 +84,9 @@ func (p *page) header(run client.Run) {
 	p.fact("version", clean(commit.Version))
 	p.fact("created", fmt.Sprintf("%s (%s)", p.Screen.day(run.CreatedAt), p.ago(run.CreatedAt)))
 	p.fact("ran", p.ran(run))
+	p.fact("tenant", clean(run.Tenant))
 	p.fact("lane", clean(run.Lane)+" on Octopus server "+clean(run.Server))
+	p.fact("ignores", ignored(run.FreezeOverride))
 	p.fact("id", run.ID.String())
 }
 
@@ -133,6 +135,9 @@ func (s *Screen) standing(run client.Run) string {
 	case client.RunStatusRunning:
 		return fmt.Sprintf("running %s, %s so far", run.Stage, took)
 	case client.RunStatusWaiting:
+		if run.Frozen.Name != "" {
+			return fmt.Sprintf("%s in %s, %s so far", frozen, run.Stage, took)
+		}
 		return fmt.Sprintf("waiting in %s, %s so far", run.Stage, took)
 	case client.RunStatusSucceeded:
 		return "succeeded in " + took
@@ -144,6 +149,17 @@ func (s *Screen) standing(run client.Run) string {
 		}
 		return fmt.Sprintf("%s in %s after %s", run.Status, run.Stage, took)
 	}
+}
+
+// frozen is how a run stands that waits for the end of a deployment freeze.
+const frozen = "frozen"
+
+// ignored tells that a run heeds no deployment freeze, and why.
+func ignored(o client.FreezeOverride) string {
+	if o.By == "" {
+		return ""
+	}
+	return fmt.Sprintf("deployment freezes, as %s wanted: %s", clean(o.By), clean(o.Reason))
 }
 
 // elapsed is how long a run has taken, so far or in all; 0 before it starts.
@@ -223,6 +239,9 @@ func (p *page) hints(run client.RunDetail) {
 		hint("retry", from+" --wait", "let it go on")
 	case !ended(run.Status):
 		hint("watch", "", "see it go on")
+		if run.Frozen.Name != "" {
+			hint("ignore-freeze", " --reason '…'", "have it go on in spite of the freeze")
+		}
 		hint("cancel", " --reason '…'", "end it")
 	}
 	hint("show", " --output json", "everything, for programs")

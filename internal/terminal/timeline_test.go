@@ -20,6 +20,10 @@ func TestTimelineOfEveryState(t *testing.T) {
 	cancelling.CancelRequestedAt, cancelling.CancelReason = at(70), "Cancelled by ops: wrong branch"
 	retried := running()
 	retried.Round = 3
+	ignoring := begun()
+	ignoring.Tenant = "Acme"
+	ignoring.Stages[1].Result["git_ref"], ignoring.Stages[1].Result["git_commit"] = "refs/heads/main", ignoring.Commit.SHA
+	ignoring.FreezeOverride = client.FreezeOverride{Reason: "the shop is down", By: "mira"}
 	tests := map[string]struct {
 		run client.RunDetail
 		now float64
@@ -33,6 +37,8 @@ func TestTimelineOfEveryState(t *testing.T) {
 		"cancelled":  {cancelled(), 90000},
 		"superseded": {superseded(), 300},
 		"retried":    {retried, 6},
+		"frozen":     {frozenRun(), 60},
+		"ignoring":   {ignoring, 75},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

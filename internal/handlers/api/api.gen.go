@@ -641,6 +641,22 @@ type EventList struct {
 	Next int64 `json:"next,omitempty,omitzero"`
 }
 
+// Freeze The deployment freezes that the run waits for.
+type Freeze struct {
+	// Name The names, separated by commas.
+	Name string `json:"name"`
+
+	// Until When the last of them ends, as far as Octopus tells.
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
+
+// FreezeOverride Why and by whom the run was told not to heed deployment freezes.
+type FreezeOverride struct {
+	// By The name of the token.
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+}
+
 // GitSource Where Octopus reads the process of a project that lives in Git: at the webhook's commit, at the head of its branch, or at that of the project's default branch.
 type GitSource string
 
@@ -651,6 +667,12 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// IgnoreFreezeRequest defines model for IgnoreFreezeRequest.
+type IgnoreFreezeRequest struct {
+	// Reason Why, for the run's history and Octopus' audit trail.
+	Reason string `json:"reason"`
+}
 
 // Infrastructure defines model for Infrastructure.
 type Infrastructure struct {
@@ -1191,10 +1213,17 @@ type Run struct {
 	DeliveryID openapi_types.UUID `json:"delivery_id"`
 
 	// DurationSeconds From start to end.
-	DurationSeconds float64            `json:"duration_seconds,omitempty,omitzero"`
-	EndedAt         time.Time          `json:"ended_at,omitempty,omitzero"`
-	ID              openapi_types.UUID `json:"id"`
-	Lane            string             `json:"lane"`
+	DurationSeconds float64   `json:"duration_seconds,omitempty,omitzero"`
+	EndedAt         time.Time `json:"ended_at,omitempty,omitzero"`
+	Environment     string    `json:"environment"`
+
+	// FreezeOverride Why and by whom the run was told not to heed deployment freezes.
+	FreezeOverride FreezeOverride `json:"freeze_override,omitempty,omitzero"`
+
+	// Frozen The deployment freezes that the run waits for.
+	Frozen Freeze             `json:"frozen,omitempty,omitzero"`
+	ID     openapi_types.UUID `json:"id"`
+	Lane   string             `json:"lane"`
 
 	// NextCheckAt When a waiting run looks again if nothing wakes it.
 	NextCheckAt time.Time `json:"next_check_at,omitempty,omitzero"`
@@ -1224,6 +1253,9 @@ type Run struct {
 
 	// SupersededBy The newer run that took this one's place.
 	SupersededBy openapi_types.UUID `json:"superseded_by,omitempty,omitzero"`
+
+	// Tenant Not there for untenanted runs.
+	Tenant string `json:"tenant,omitempty,omitzero"`
 }
 
 // RunDetail defines model for RunDetail.
@@ -1453,6 +1485,9 @@ type CreateRunJSONRequestBody = NewRun
 // CancelRunJSONRequestBody defines body for CancelRun for application/json ContentType.
 type CancelRunJSONRequestBody = CancelRequest
 
+// IgnoreFreezeJSONRequestBody defines body for IgnoreFreeze for application/json ContentType.
+type IgnoreFreezeJSONRequestBody = IgnoreFreezeRequest
+
 // RetryRunJSONRequestBody defines body for RetryRun for application/json ContentType.
 type RetryRunJSONRequestBody = RetryRequest
 
@@ -1553,6 +1588,9 @@ type ServerInterface interface {
 	// ListRunEvents List a run's events, oldest first, or stream them
 	// (GET /api/v1/runs/{id}/events)
 	ListRunEvents(w http.ResponseWriter, r *http.Request, id RunID, params ListRunEventsParams)
+	// IgnoreFreeze Let a run go on that a deployment freeze holds
+	// (POST /api/v1/runs/{id}/ignore-freeze)
+	IgnoreFreeze(w http.ResponseWriter, r *http.Request, id RunID)
 	// RetryRun Retry a failed run
 	// (POST /api/v1/runs/{id}/retry)
 	RetryRun(w http.ResponseWriter, r *http.Request, id RunID)
@@ -1625,6 +1663,12 @@ func (_ Unimplemented) CancelRun(w http.ResponseWriter, r *http.Request, id RunI
 // ListRunEvents List a run's events, oldest first, or stream them
 // (GET /api/v1/runs/{id}/events)
 func (_ Unimplemented) ListRunEvents(w http.ResponseWriter, r *http.Request, id RunID, params ListRunEventsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// IgnoreFreeze Let a run go on that a deployment freeze holds
+// (POST /api/v1/runs/{id}/ignore-freeze)
+func (_ Unimplemented) IgnoreFreeze(w http.ResponseWriter, r *http.Request, id RunID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2238,6 +2282,32 @@ func (siw *ServerInterfaceWrapper) ListRunEvents(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// IgnoreFreeze operation middleware
+func (siw *ServerInterfaceWrapper) IgnoreFreeze(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.IgnoreFreeze(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RetryRun operation middleware
 func (siw *ServerInterfaceWrapper) RetryRun(w http.ResponseWriter, r *http.Request) {
 
@@ -2409,6 +2479,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/runs/{id}/events", wrapper.ListRunEvents)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/{id}/ignore-freeze", wrapper.IgnoreFreeze)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/runs/{id}/retry", wrapper.RetryRun)
@@ -3334,6 +3407,94 @@ func (response ListRunEventsdefaultApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
+type IgnoreFreezeRequestObject struct {
+	ID   RunID `json:"id"`
+	Body *IgnoreFreezeJSONRequestBody
+}
+
+type IgnoreFreezeResponseObject interface {
+	VisitIgnoreFreezeResponse(w http.ResponseWriter) error
+}
+
+type IgnoreFreeze202JSONResponse Run
+
+func (response IgnoreFreeze202JSONResponse) VisitIgnoreFreezeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IgnoreFreeze400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IgnoreFreeze400ApplicationProblemPlusJSONResponse) VisitIgnoreFreezeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IgnoreFreeze404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response IgnoreFreeze404ApplicationProblemPlusJSONResponse) VisitIgnoreFreezeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IgnoreFreeze409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response IgnoreFreeze409ApplicationProblemPlusJSONResponse) VisitIgnoreFreezeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IgnoreFreezedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response IgnoreFreezedefaultApplicationProblemPlusJSONResponse) VisitIgnoreFreezeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryRunRequestObject struct {
 	ID   RunID `json:"id"`
 	Body *RetryRunJSONRequestBody
@@ -3457,6 +3618,9 @@ type StrictServerInterface interface {
 	// ListRunEvents List a run's events, oldest first, or stream them
 	// (GET /api/v1/runs/{id}/events)
 	ListRunEvents(ctx context.Context, request ListRunEventsRequestObject) (ListRunEventsResponseObject, error)
+	// IgnoreFreeze Let a run go on that a deployment freeze holds
+	// (POST /api/v1/runs/{id}/ignore-freeze)
+	IgnoreFreeze(ctx context.Context, request IgnoreFreezeRequestObject) (IgnoreFreezeResponseObject, error)
 	// RetryRun Retry a failed run
 	// (POST /api/v1/runs/{id}/retry)
 	RetryRun(ctx context.Context, request RetryRunRequestObject) (RetryRunResponseObject, error)
@@ -3801,6 +3965,39 @@ func (sh *strictHandler) ListRunEvents(w http.ResponseWriter, r *http.Request, i
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListRunEventsResponseObject); ok {
 		if err := validResponse.VisitListRunEventsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// IgnoreFreeze operation middleware
+func (sh *strictHandler) IgnoreFreeze(w http.ResponseWriter, r *http.Request, id RunID) {
+	var request IgnoreFreezeRequestObject
+
+	request.ID = id
+
+	var body IgnoreFreezeJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.IgnoreFreeze(ctx, request.(IgnoreFreezeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IgnoreFreeze")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(IgnoreFreezeResponseObject); ok {
+		if err := validResponse.VisitIgnoreFreezeResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
