@@ -229,3 +229,65 @@ func TestSubscriptionDocuments(t *testing.T) {
 		})
 	}
 }
+
+// A subscription's secret outlives PUTs that do not mention it, and is gone after those that empty it.
+func TestSubscriptionsKeepTheirSecret(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		value any
+		kept  bool
+	}{
+		"null":                 {nil, true},
+		"no word about it":     {"absent", true},
+		"an object without it": {object{"HasValue": true, "NewValue": nil, "Hint": nil}, true},
+		"another":              {"other", false},
+		"another in an object": {object{"HasValue": true, "NewValue": "other"}, false},
+		"nothing":              {"", false},
+		"nothing in an object": {object{"HasValue": false, "NewValue": nil}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			secrets := make(chan string, 100)
+			receiver := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) { secrets <- r.Header.Get("X-Octopus-Secret") })
+			w := newWorld(t, simulator.Options{}, simulator.HelloWorldOptions{SubscriptionURL: receiver, SubscriptionSecret: "first", Categories: []string{"MachineDisabled"}})
+			path := "/api/Spaces-1/subscriptions/" + w.scene.SubscriptionID
+			subscription := w.get(path)
+			notification := subscription["EventNotificationSubscription"].(object)
+			before := notification["WebhookLastProcessedEventAutoId"]
+			if notification["WebhookHeaderValue"] = test.value; test.value == "absent" {
+				delete(notification, "WebhookHeaderValue")
+			}
+			after := w.call(http.MethodPut, path, subscription, 200)["EventNotificationSubscription"].(object)
+			if after["WebhookHeaderValue"] != nil || after["WebhookHeaderKey"] != "X-Octopus-Secret" || after["WebhookLastProcessedEventAutoId"] != before {
+				t.Errorf("expected the rest to be kept and the secret not to be shown, got %v", after)
+			}
+			target := w.get("/api/Spaces-1/machines/" + w.scene.TargetIDs[0])
+			target["IsDisabled"] = true
+			w.call(http.MethodPut, "/api/Spaces-1/machines/"+w.scene.TargetIDs[0], target, 200)
+			w.Advance(time.Minute)
+			if got := <-secrets; (got == "first") != test.kept || got != "first" && got != "other" && got != "" {
+				t.Errorf("expected the secret to be kept: %v, got %q", test.kept, got)
+			}
+		})
+	}
+}
+
+// Each look for events is noted, even when there are none to send.
+func TestSubscriptionsNoteTheirTicks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Options{}, simulator.HelloWorldOptions{SubscriptionURL: "http://127.0.0.1:9/", Categories: []string{"LoginFailed"}})
+	processed := func() any {
+		return w.get("/api/Spaces-1/subscriptions/" + w.scene.SubscriptionID)["EventNotificationSubscription"].(object)["WebhookLastProcessed"]
+	}
+	if processed() != nil {
+		t.Errorf("expected a new subscription to have processed nothing, got %v", processed())
+	}
+	last := processed()
+	for range 3 {
+		w.Advance(30 * time.Second)
+		if now := processed(); now == last || now == nil {
+			t.Errorf("expected the time to move on from %v, got %v", last, now)
+		}
+		last = processed()
+	}
+}

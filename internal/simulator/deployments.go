@@ -77,6 +77,10 @@ func checkDeployment(c *call, d, _ document) []string {
 	case mode == "Tenanted" && tenant == "":
 		wrong = append(wrong, "The project needs a tenant for each deployment.")
 	}
+	if tenant != "" && !c.connected(c.documents["tenants"].get(tenant), lane{project.id(), environment.id(), tenant}) {
+		wrong = append(wrong, fmt.Sprintf("Tenant '%s' is not connected to project '%s' in environment '%s'.",
+			c.documents["tenants"].get(tenant).text("Name"), project.text("Name"), environment.text("Name")))
+	}
 	if c.by.actor == ActorAutoDeploy { // not stopped by lifecycles (observed: Octopus issue 5752) nor by freezes
 		return wrong
 	}
@@ -90,6 +94,15 @@ func checkDeployment(c *call, d, _ document) []string {
 		wrong = append(wrong, frozenMessage(freeze))
 	}
 	return wrong
+}
+
+// connected says whether a tenant takes part in a project in an environment (Octopus docs: tenants).
+func (s *Server) connected(tenant document, l lane) bool {
+	connections := tenant.object("ProjectEnvironments")
+	if len(connections) == 0 {
+		return !s.switches.TenantsNeedProjects
+	}
+	return contains(connections.list(l.project), l.environment)
 }
 
 // hasReached says whether the release has been deployed to the environment before.

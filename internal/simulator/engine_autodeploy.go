@@ -67,6 +67,9 @@ func (s *Server) matchTrigger(trigger, e document) {
 		}
 		for _, tenant := range s.tenantsFor(project, m) {
 			l := lane{project.id(), environment, tenant}
+			if tenant != "" && !s.connected(s.documents["tenants"].get(tenant), l) {
+				continue
+			}
 			if s.autoDeploy.pending[l] == nil {
 				s.autoDeploy.pending[l] = map[string]wish{}
 			}

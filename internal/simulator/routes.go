@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -61,7 +62,20 @@ func (s *Server) routes() http.Handler {
 	s.packageRoutes(r)
 	s.runbookRoutes(r)
 	s.controlRoutes(r)
-	return s.withFaults(s.canonical(r))
+	return s.withDate(s.withFaults(s.canonical(r)))
+}
+
+// withDate has answers tell the time of a clock that goes wrong, if it is to. The header is about
+// real time: it is what clients compare their own clock with.
+func (s *Server) withDate(next http.Handler) http.Handler {
+	skew := s.switches.ClockSkew
+	if skew == 0 {
+		return next // net/http writes the header
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
+		next.ServeHTTP(w, r)
+	})
 }
 
 var spaceSegment = regexp.MustCompile(`^spaces-\d+$`)

@@ -42,6 +42,25 @@ func (s *Server) AddTenant(name string) (string, error) {
 	return s.findOrBuild("tenants", name, document{})
 }
 
+// ConnectTenant has a tenant take part in a project in some environments, and from then on only in
+// what it is connected to.
+func (s *Server) ConnectTenant(tenantID, projectID string, environmentIDs ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.internalCall(causedBy(ActorSeed))
+	tenant := s.documents["tenants"].get(tenantID)
+	if tenant == nil {
+		return fmt.Errorf("expected the id of a tenant, got %q", tenantID)
+	}
+	changed := copyOf(tenant)
+	connections := changed.object("ProjectEnvironments")
+	connections[projectID], changed["ProjectEnvironments"] = environmentIDs, connections
+	if err := c.update(s.kinds["tenants"], tenant, changed); err != nil {
+		return fmt.Errorf("connecting %s to %s: %w", tenantID, projectID, err)
+	}
+	return nil
+}
+
 // AddLifecycle creates a lifecycle with one phase for each environment, or finds the one of that
 // name, and returns its id.
 func (s *Server) AddLifecycle(name string, environmentIDs ...string) (string, error) {

@@ -53,19 +53,18 @@ func completeSubscription(c *call, d, before document) {
 	d.fill(document{"Type": "Event", "IsDisabled": false})
 }
 
-// secretOf reads a sensitive value in either of the two notations.
-func secretOf(value any) (string, bool) {
-	switch v := value.(type) {
-	case string:
-		return v, true
-	case map[string]any:
-		text, ok := v["NewValue"].(string)
-		return text, ok
-	case document:
-		text, ok := v["NewValue"].(string)
-		return text, ok
+// secretOf reads a sensitive value in either of the two notations. It is not given where there is
+// null, or an object which says that there is a value without saying which.
+func secretOf(value any) (secret string, given bool) {
+	if text, is := value.(string); is {
+		return text, true
 	}
-	return "", false
+	object := asDocument(value)
+	if has, says := object["HasValue"].(bool); says && !has {
+		return "", true
+	}
+	secret, given = object["NewValue"].(string)
+	return secret, given
 }
 
 // wants says whether a subscription's filter lets an event through: OR inside a list, AND across

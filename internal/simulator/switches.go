@@ -86,6 +86,12 @@ type Switches struct {
 	RateLimitEmptyBody bool
 	// IgnoreFreezes lets deployments into frozen environments.
 	IgnoreFreezes bool
+	// TenantsNeedProjects refuses deployments for tenants whose document connects them to no
+	// project. By default such a tenant takes part in all; one that is connected to some projects
+	// takes part in these alone, either way.
+	TenantsNeedProjects bool
+	// ClockSkew is added to the real time that the Date header of answers shows. Default none.
+	ClockSkew time.Duration
 	// NoPromotionCheck lets a release skip earlier phases of its lifecycle. An environment
 	// outside of the lifecycle is refused all the same.
 	NoPromotionCheck bool

@@ -50,11 +50,11 @@ func completeVariableSet(c *call, d, before document) {
 		v["IsSensitive"] = v.flag("IsSensitive") || v.text("Type") == sensitive
 		if v.flag("IsSensitive") {
 			v["Type"] = sensitive
-			value, _ := secretOf(v["Value"])
-			if value = orDefault(value, old[v.id()]); value != "" {
-				values[v.id()] = value
+			value, given := secretOf(v["Value"])
+			if !given || v["Value"] == "" { // as which the official client reads what it is not shown
+				value = old[v.id()]
 			}
-			v["Value"] = nil
+			values[v.id()], v["Value"] = value, nil
 		}
 		variables = append(variables, v)
 	}
