@@ -86,7 +86,7 @@ func examine(ctx context.Context, s *streams, options doctor.Options, forProgram
 	// People are told of a screen that fails by the shell; there is nothing to do.
 	if !forPrograms {
 		options.Progress = func(done, all int, scope string) {
-			_ = screen.Passing(fmt.Sprintf("%d of %d  %s", done, all, scope))
+			_ = screen.Passing(fmt.Sprintf("%d of %d: %s", done, all, scope))
 		}
 		options.Found = func(scope string, checks []doctor.Check) {
 			_ = screen.Passing("")

@@ -20,7 +20,7 @@ func (x *patient) inspect(ctx context.Context) (setup.Plan, error) {
 	if err != nil {
 		return setup.Plan{}, err
 	}
-	return setup.Inspect(ctx, client.Octopus, options) // it asks again by itself
+	return setup.Inspect(ctx, client, options)
 }
 
 // item is what setup says of a resource; false when it has nothing to say of

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"regrow/internal/octopus"
@@ -17,9 +18,6 @@ type Octopus interface {
 	Ping(ctx context.Context) (octopus.ServerInfo, error)
 	ServerTime(ctx context.Context) (time.Time, error)
 	Permissions(ctx context.Context) (octopus.Permissions, error)
-	Environment(ctx context.Context, name string) (octopus.Environment, error)
-	Tenant(ctx context.Context, name string) (octopus.Tenant, error)
-	Project(ctx context.Context, name string) (octopus.Project, error)
 	Channel(ctx context.Context, projectID, name string) (octopus.Channel, error)
 	Runbook(ctx context.Context, projectID, name string) (octopus.Runbook, error)
 	Release(ctx context.Context, id string) (octopus.Release, error)
@@ -31,10 +29,33 @@ type Octopus interface {
 }
 
 // steadfast asks again as long as a failure may pass by itself, so that the
-// report is about the server and not about the moment.
+// report is about the server and not about the moment. What it was told once it
+// does not ask again: the checks, and several pipelines, need the same resources.
 type steadfast struct {
 	Octopus
 	tries int
+	known *memory
+}
+
+// memory holds answers by what was asked.
+type memory struct {
+	ctx   context.Context // that of the whole examination
+	mu    sync.Mutex
+	facts map[string]*fact[any]
+}
+
+func newMemory(ctx context.Context) *memory {
+	return &memory{ctx: ctx, facts: make(map[string]*fact[any])}
+}
+
+// fact returns what is known, or being found out, under a key.
+func (m *memory) fact(key string, look func(context.Context) (any, error)) *fact[any] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.facts[key] == nil {
+		m.facts[key] = newFact(m.ctx, key, look)
+	}
+	return m.facts[key]
 }
 
 // again returns what f finds, after as many tries as it takes.
@@ -46,8 +67,15 @@ func again[T any](ctx context.Context, s steadfast, f func(context.Context) (T, 
 	return found, err
 }
 
+// once returns what f found when it was asked first.
+func once[T any](ctx context.Context, s steadfast, key string, f func(context.Context) (T, error)) (T, error) {
+	found, err := s.known.fact(key, func(ctx context.Context) (any, error) { return again(ctx, s, f) }).get(ctx)
+	value, _ := found.(T) // nil when there is an error
+	return value, err
+}
+
 func (s steadfast) Ping(ctx context.Context) (octopus.ServerInfo, error) {
-	return again(ctx, s, s.Octopus.Ping)
+	return once(ctx, s, "ping", s.Octopus.Ping)
 }
 
 func (s steadfast) ServerTime(ctx context.Context) (time.Time, error) {
@@ -55,23 +83,11 @@ func (s steadfast) ServerTime(ctx context.Context) (time.Time, error) {
 }
 
 func (s steadfast) Permissions(ctx context.Context) (octopus.Permissions, error) {
-	return again(ctx, s, s.Octopus.Permissions)
-}
-
-func (s steadfast) Environment(ctx context.Context, name string) (octopus.Environment, error) {
-	return again(ctx, s, func(ctx context.Context) (octopus.Environment, error) { return s.Octopus.Environment(ctx, name) })
-}
-
-func (s steadfast) Tenant(ctx context.Context, name string) (octopus.Tenant, error) {
-	return again(ctx, s, func(ctx context.Context) (octopus.Tenant, error) { return s.Octopus.Tenant(ctx, name) })
-}
-
-func (s steadfast) Project(ctx context.Context, name string) (octopus.Project, error) {
-	return again(ctx, s, func(ctx context.Context) (octopus.Project, error) { return s.Octopus.Project(ctx, name) })
+	return once(ctx, s, "permissions", s.Octopus.Permissions)
 }
 
 func (s steadfast) Channel(ctx context.Context, projectID, name string) (octopus.Channel, error) {
-	return again(ctx, s, func(ctx context.Context) (octopus.Channel, error) { return s.Octopus.Channel(ctx, projectID, name) })
+	return once(ctx, s, "channel "+projectID+" "+name, func(ctx context.Context) (octopus.Channel, error) { return s.Octopus.Channel(ctx, projectID, name) })
 }
 
 func (s steadfast) Runbook(ctx context.Context, projectID, name string) (octopus.Runbook, error) {
@@ -87,15 +103,23 @@ func (s steadfast) Targets(ctx context.Context, q octopus.TargetQuery) ([]octopu
 }
 
 func (s steadfast) Documents(ctx context.Context, k octopus.Collection) ([]octopus.Document, error) {
-	return again(ctx, s, func(ctx context.Context) ([]octopus.Document, error) { return s.Octopus.Documents(ctx, k) })
+	return once(ctx, s, "all "+string(k), func(ctx context.Context) ([]octopus.Document, error) { return s.Octopus.Documents(ctx, k) })
 }
 
 func (s steadfast) Document(ctx context.Context, k octopus.Collection, id string) (octopus.Document, error) {
-	return again(ctx, s, func(ctx context.Context) (octopus.Document, error) { return s.Octopus.Document(ctx, k, id) })
+	return once(ctx, s, string(k)+" "+id, func(ctx context.Context) (octopus.Document, error) { return s.Octopus.Document(ctx, k, id) })
 }
 
 func (s steadfast) TriggersOf(ctx context.Context, projectID string) ([]octopus.Document, error) {
-	return again(ctx, s, func(ctx context.Context) ([]octopus.Document, error) { return s.Octopus.TriggersOf(ctx, projectID) })
+	return once(ctx, s, "triggers of "+projectID, func(ctx context.Context) ([]octopus.Document, error) { return s.Octopus.TriggersOf(ctx, projectID) })
+}
+
+func (s steadfast) EventGroups(ctx context.Context) ([]string, error) {
+	return once(ctx, s, "event groups", s.Octopus.EventGroups)
+}
+
+func (s steadfast) EventCategories(ctx context.Context) ([]string, error) {
+	return once(ctx, s, "event categories", s.Octopus.EventCategories)
 }
 
 func (s steadfast) Freezes(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Freeze, error) {
@@ -105,9 +129,7 @@ func (s steadfast) Freezes(ctx context.Context, projectID, environmentID, tenant
 }
 
 func (s steadfast) Overrides(ctx context.Context, projectID string) ([]octopus.AutoDeployOverride, error) {
-	return again(ctx, s, func(ctx context.Context) ([]octopus.AutoDeployOverride, error) {
-		return s.Octopus.Overrides(ctx, projectID)
-	})
+	return again(ctx, s, func(ctx context.Context) ([]octopus.AutoDeployOverride, error) { return s.Octopus.Overrides(ctx, projectID) })
 }
 
 func (s steadfast) LastEvent(ctx context.Context, q octopus.EventQuery) (time.Time, error) {

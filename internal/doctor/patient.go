@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,11 +108,7 @@ func (x *patient) findEnvironment(ctx context.Context) (environment, error) {
 	if err != nil {
 		return environment{}, err
 	}
-	found, err := client.Environment(ctx, x.Environment)
-	if err != nil {
-		return environment{}, err
-	}
-	return document[environment](ctx, client, octopus.Environments, found.ID)
+	return called[environment](ctx, client, octopus.Environments, x.Environment)
 }
 
 func (x *patient) findTenant(ctx context.Context) (tenant, error) {
@@ -119,11 +116,7 @@ func (x *patient) findTenant(ctx context.Context) (tenant, error) {
 	if err != nil || x.Tenant == "" {
 		return tenant{}, err
 	}
-	found, err := client.Tenant(ctx, x.Tenant)
-	if err != nil {
-		return tenant{}, err
-	}
-	return document[tenant](ctx, client, octopus.Tenants, found.ID)
+	return called[tenant](ctx, client, octopus.Tenants, x.Tenant)
 }
 
 func (x *patient) projectNamed(name string) func(context.Context) (project, error) {
@@ -132,12 +125,32 @@ func (x *patient) projectNamed(name string) func(context.Context) (project, erro
 		if err != nil {
 			return project{}, err
 		}
-		found, err := client.Project(ctx, name)
-		if err != nil {
-			return project{}, err
-		}
-		return document[project](ctx, client, octopus.Projects, found.ID)
+		return called[project](ctx, client, octopus.Projects, name)
 	}
+}
+
+// absentError says that there is nothing of a name.
+type absentError struct {
+	collection octopus.Collection
+	name       string
+}
+
+func (e *absentError) Error() string {
+	return fmt.Sprintf("there is no %q among the %s that the API key's user sees", e.name, e.collection)
+}
+
+// called finds the resource of a name.
+func called[T any](ctx context.Context, client steadfast, k octopus.Collection, name string) (T, error) {
+	var none T
+	documents, err := client.Documents(ctx, k)
+	if err != nil {
+		return none, err
+	}
+	i := slices.IndexFunc(documents, func(d octopus.Document) bool { return sameName(d.Name(), name) })
+	if i < 0 {
+		return none, &absentError{k, name}
+	}
+	return decode[T](documents[i])
 }
 
 // document reads one resource.
@@ -182,12 +195,8 @@ func (w where) projects() []project { return []project{w.infrastructure, w.appli
 // missed tells that something that a pipeline names is not there; other errors
 // leave that open.
 func missed(err error, remedy string) (finding, error) {
-	if octopus.IsNotFound(err) {
-		f := failed(err)
-		if remedy != "" {
-			f.remedy = remedy
-		}
-		return f, nil
+	if _, absent := errors.AsType[*absentError](err); absent || octopus.IsNotFound(err) {
+		return failed(err).with("%s", remedy), nil
 	}
 	return finding{}, err
 }

@@ -21,7 +21,7 @@ func (x *patient) tenantFits(ctx context.Context) (finding, error) {
 	}
 	found, err := x.tenant.get(ctx)
 	if err != nil {
-		return missed(err, "")
+		return missed(err, fmt.Sprintf("create the tenant %q in Octopus under Tenants, or correct tenant of the pipeline", x.Tenant))
 	}
 	at, err := x.place(ctx)
 	if err != nil {

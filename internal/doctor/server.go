@@ -39,9 +39,10 @@ type server struct {
 func (e *examination) newServer(ctx context.Context, c config.Server) *server {
 	s := &server{examination: e, Server: c, scope: "server " + c.Name}
 	at := func(id string) string { return fmt.Sprintf("%s (%s)", id, s.scope) }
+	known := newMemory(ctx)
 	opened := newFact(ctx, at(idOctopus), func(context.Context) (steadfast, error) {
 		client, err := e.OpenOctopus(c)
-		return steadfast{client, e.Tries}, err
+		return steadfast{client, e.Tries, known}, err
 	})
 	s.info = newFact(ctx, at(idOctopus), func(ctx context.Context) (octopus.ServerInfo, error) {
 		client, err := opened.get(ctx)
