@@ -27,3 +27,18 @@ func TestWrongWorldsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestScriptsRunOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	for listen, allowed := range map[string]bool{
+		"127.0.0.1:8065": true, "127.8.9.1:0": true, "localhost:8065": true, "[::1]:8065": true,
+		":8065": false, "0.0.0.0:8065": false, "10.0.0.7:8065": false, "localhost.example:8065": false, "[::]:8065": false,
+	} {
+		if err := checkScripts(true, listen); (err == nil) != allowed {
+			t.Errorf("%s: expected it to be allowed: %v, got %v", listen, allowed, err)
+		}
+		if err := checkScripts(false, listen); err != nil {
+			t.Errorf("%s: expected any address without scripts, got %v", listen, err)
+		}
+	}
+}
