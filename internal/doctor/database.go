@@ -62,15 +62,18 @@ func (d *databaseFacts) close() {
 }
 
 func (d *databaseFacts) reachable(ctx context.Context) (finding, error) {
-	switch _, err := d.connection.get(ctx); {
+	_, err := d.connection.get(ctx)
+	switch {
+	case err == nil:
+		return fine("The database answers."), nil
 	case errors.Is(err, errNoDatabase):
 		return noted("No database is configured: in development mode regrow starts a private one."), nil
-	case ctx.Err() != nil:
-		return wrong("The database does not answer in time.").with("start the database, or correct database.url in %s", d.ConfigFile), nil
-	case err != nil:
-		return wrong("%s.", capitalized(err.Error())).with("start the database, or correct database.url in %s", d.ConfigFile), nil
 	}
-	return fine("The database answers."), nil
+	said := capitalized(err.Error())
+	if ctx.Err() != nil {
+		said = "The database does not answer in time"
+	}
+	return wrong("%s.", said).with("start the database, or correct database.url in %s", d.ConfigFile), nil
 }
 
 func (d *databaseFacts) schemaIsRight(ctx context.Context) (finding, error) {

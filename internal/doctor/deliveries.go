@@ -75,30 +75,30 @@ func (s *source) delivers(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	processed := found.EventNotificationSubscription.WebhookLastProcessed
-	switch {
-	case processed.IsZero():
+	if processed.IsZero() {
 		return noted("Octopus has not processed the subscription %q yet.", found.Name).
 			with("if it stays so for minutes, look at Configuration, Audit, Subscriptions in Octopus"), nil
-	case now.Sub(processed) > lately:
+	}
+	sent, err := lastSent(ctx, client, found, now)
+	unseen := octopus.Missing(err) != ""
+	switch {
+	case err != nil && !unseen:
+		return finding{}, err
+	case now.Sub(processed) > lately && (unseen || sent.After(processed)):
 		return warned("Octopus has not processed the subscription %q for %s.", found.Name, brief(now.Sub(processed))).
 			with("look at it in Octopus under Configuration, Audit, Subscriptions, and at the server's task queue"), nil
+	case unseen:
+		return fine("Octopus processes the subscription %q; whether deliveries arrive could be seen with the permission EventView.", found.Name), nil
 	}
-	return s.arrived(ctx, client, found, now)
+	return s.arrived(ctx, found.Name, sent, now)
 }
 
 // arrived compares the last event that Octopus has sent with the last delivery
 // that came.
-func (s *source) arrived(ctx context.Context, client steadfast, sub subscription, now time.Time) (finding, error) {
+func (s *source) arrived(ctx context.Context, name string, sent, now time.Time) (finding, error) {
 	database, err := s.database.usable.need(ctx)
 	if errors.Is(err, errNoDatabase) || isGap(err) {
-		return fine("Octopus processes the subscription %q; whether deliveries arrive is not known without the database.", sub.Name), nil
-	}
-	if err != nil {
-		return finding{}, err
-	}
-	sent, err := lastSent(ctx, client, sub, now)
-	if permission := octopus.Missing(err); permission != "" {
-		return fine("Octopus processes the subscription %q; whether deliveries arrive could be seen with the permission EventView.", sub.Name), nil
+		return fine("Octopus processes the subscription %q; whether deliveries arrive is not known without the database.", name), nil
 	}
 	if err != nil {
 		return finding{}, err
@@ -108,7 +108,7 @@ func (s *source) arrived(ctx context.Context, client steadfast, sub subscription
 	case err != nil:
 		return finding{}, err
 	case sent.IsZero() && !ever:
-		return fine("Octopus processes the subscription %q; nothing has happened yet that it would tell.", sub.Name), nil
+		return fine("Octopus processes the subscription %q; nothing has happened yet that it would tell.", name), nil
 	case ever && !last.Before(sent.Add(-sameTime)):
 		return fine("Octopus' deliveries arrive, the last one %s ago.", brief(max(0, now.Sub(last)))), nil
 	}
@@ -117,7 +117,7 @@ func (s *source) arrived(ctx context.Context, client steadfast, sub subscription
 		came = "the last delivery came " + brief(now.Sub(last)) + " ago"
 	}
 	return warned("Octopus has told of an event %s ago, but %s.", brief(now.Sub(sent)), came).
-		with("look whether Octopus can reach %s, and write the secret anew: regrow setup --pipeline %s --write-secret", s.address(), s.on(s.Server)[0]), nil
+		with("look whether Octopus can reach %s, and write the secret anew: regrow setup --pipeline %s --write-secret", s.address(), s.oneOn(s.Server)), nil
 }
 
 // lastSent returns when the last event happened that the subscription has told

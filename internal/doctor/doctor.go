@@ -164,6 +164,19 @@ func (e *examination) on(server string) []string {
 	return e.pipelinesThat(func(p pipeline.Pipeline) bool { return p.Server.Name == server })
 }
 
+// oneOn returns a pipeline through which setup changes what all on a server
+// share.
+func (e *examination) oneOn(server string) string {
+	switch names := e.on(server); {
+	case e.Pipeline != "":
+		return e.Pipeline
+	case len(names) > 0:
+		return names[0]
+	default:
+		return "NAME"
+	}
+}
+
 func (e *examination) pipelinesThat(hold func(pipeline.Pipeline) bool) []string {
 	var names []string
 	for _, p := range e.config.Pipelines {

@@ -344,3 +344,62 @@ func TestDocumentShowsTheForm(t *testing.T) {
 		t.Errorf("a member is missing, or out of order: %v\n%s", err, again)
 	}
 }
+
+// What lives in Git is looked at as far as Octopus tells of it.
+func TestProjectInGit(t *testing.T) {
+	t.Parallel()
+	for git, says := range map[string]string{"default": "its default branch main", "ref": "the webhook's branch", "commit": "the webhook's commit"} {
+		c := newClinic(t, simulator.HelloWorldOptions{}).ready()
+		c.configure("project: Hello World, ", "project: Hello World, git: "+git+", ")
+		c.edit("projects/"+c.scene.ProjectID, func(d map[string]any) {
+			d["IsVersionControlled"], d["PersistenceSettings"] = true, map[string]any{"Type": "VersionControlled", "DefaultBranch": "main"}
+		})
+		report := c.examine()
+		if check := of(t, report, "application-project"); check.Severity != doctor.OK || !strings.Contains(check.Message, says) {
+			t.Errorf("%+v", check)
+		}
+		if check := of(t, report, "unavailable-targets"); check.Severity != doctor.NotApplicable {
+			t.Errorf("%+v", check)
+		}
+	}
+}
+
+// What the API key's user may not see is not taken for right, and the permission
+// is named.
+func TestMissingViewPermissions(t *testing.T) {
+	t.Parallel()
+	for path, test := range map[string]struct{ id, permission string }{
+		"/machinepolicies": {"machine-policy", "MachinePolicyView"},
+		"/subscriptions":   {"subscription", "SubscriptionView"},
+		"/triggers":        {"trigger", "TriggerView"},
+		"/machines":        {"targets", "MachineView"},
+		"/lifecycles":      {"lifecycle", "LifecycleView"},
+		"/environments":    {"environment", "EnvironmentView"},
+	} {
+		t.Run(test.permission, func(t *testing.T) {
+			t.Parallel()
+			c := newClinic(t, simulator.HelloWorldOptions{}).ready()
+			body := `{"ErrorMessage":"You do not have permission to perform this action. Missing permission: ` + test.permission + `"}`
+			if _, err := c.octopus.Faults().Add(simulator.Fault{PathPattern: path, Status: 403, Body: body}); err != nil {
+				t.Fatal(err)
+			}
+			report := c.examine()
+			if check := of(t, report, test.id); check.Severity != doctor.Unknown || !strings.Contains(check.Message, test.permission) || !strings.Contains(check.Remedy, test.permission) {
+				t.Errorf("%+v", check)
+			}
+			if report.Status != doctor.Warnings {
+				t.Errorf("the status is %s", report.Status)
+			}
+		})
+	}
+	// Without the audit trail it is not known whether events arrive; nothing is
+	// wrong with that.
+	c := newClinic(t, simulator.HelloWorldOptions{}).ready()
+	body := `{"ErrorMessage":"You do not have permission to perform this action. Missing permission: EventView"}`
+	if _, err := c.octopus.Faults().Add(simulator.Fault{PathPattern: "/api/events$", Status: 403, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	if report := c.examine(); report.Status != doctor.AllFine || !strings.Contains(text(report), "permission EventView") {
+		t.Errorf("\n%s", text(report))
+	}
+}

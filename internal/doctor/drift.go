@@ -23,18 +23,17 @@ func (x *patient) inspect(ctx context.Context) (setup.Plan, error) {
 	return setup.Inspect(ctx, client, options)
 }
 
-// item is what setup says of a resource; false when it has nothing to say of
-// that kind.
-func (x *patient) item(ctx context.Context, kind setup.Kind) (setup.Item, bool, error) {
+// item is what setup says of the one resource of a kind.
+func (x *patient) item(ctx context.Context, kind setup.Kind) (setup.Item, error) {
 	plan, err := x.plan.get(ctx)
 	if err != nil {
-		return setup.Item{}, false, err
+		return setup.Item{}, err
 	}
 	i := slices.IndexFunc(plan.Items, func(i setup.Item) bool { return i.Kind == kind })
 	if i < 0 {
-		return setup.Item{}, false, nil
+		return setup.Item{}, fmt.Errorf("the plan of regrow setup has no %s", kind)
 	}
-	return plan.Items[i], true, nil
+	return plan.Items[i], nil
 }
 
 // drift says what setup would do about a resource. absent is how bad it is when
@@ -91,7 +90,7 @@ func linesOf(changes []setup.Change) []string {
 
 // policyFits looks at the machine policy that checks and removes the targets.
 func (x *patient) policyFits(ctx context.Context) (finding, error) {
-	item, _, err := x.item(ctx, setup.KindMachinePolicy)
+	item, err := x.item(ctx, setup.KindMachinePolicy)
 	if err != nil {
 		return finding{}, err
 	}
@@ -101,7 +100,7 @@ func (x *patient) policyFits(ctx context.Context) (finding, error) {
 // triggerFits looks at the trigger that deploys to new targets. Without it every
 // target waits until regrow deploys to it.
 func (x *patient) triggerFits(ctx context.Context) (finding, error) {
-	item, _, err := x.item(ctx, setup.KindTrigger)
+	item, err := x.item(ctx, setup.KindTrigger)
 	if err != nil {
 		return finding{}, err
 	}
@@ -131,7 +130,7 @@ func (x *patient) subscriptionFits(ctx context.Context) (finding, error) {
 	case options.Subscription.URL == "":
 		return finding{}, &gap{check: idPublicURL}
 	}
-	item, _, err := x.item(ctx, setup.KindSubscription)
+	item, err := x.item(ctx, setup.KindSubscription)
 	if err != nil {
 		return finding{}, err
 	}

@@ -157,8 +157,8 @@ type healthyEverywhere struct{}
 
 func (healthyEverywhere) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
-	w.WriteString(`{"status":"ok"}`)
-	return w.Result(), nil
+	_, err := w.WriteString(`{"status":"ok"}`)
+	return w.Result(), err
 }
 
 func serverFaults() map[string]planted {
@@ -238,6 +238,12 @@ func sourceFaults() map[string]planted {
 		"a source for nothing": {func(c *clinic) {
 			c.configure("  - {name: octopus,", "  - {name: spare, kind: generic, secret: \"${BUILD}\"}\n  - {name: octopus,")
 		}, "source-use", "source spare", doctor.Warning, []string{`"spare"`}, nil},
+		"Octopus' events for nothing": {func(c *clinic) {
+			c.configure("sources:\n", "  - {name: spare, url: \"${OCTOPUS_URL}/\", api_key: \"${API_KEY}\", space: default, requests_per_minute: 100}\nsources:\n"+
+				"  - {name: wasted, kind: octopus, server: spare, secret: \"${BUILD}\"}\n")
+			c.send(http.MethodPost, "subscriptions", map[string]any{"Name": "Wasted", "EventNotificationSubscription": map[string]any{
+				"Filter": map[string]any{"EventCategories": []string{"MachineHealthy"}}, "WebhookURI": c.env["PUBLIC_URL"] + "/webhooks/wasted"}})
+		}, "source-use", "source wasted", doctor.Warning, []string{`the server "spare"`}, []string{"config"}},
 		"a subscription that is not processed": {func(c *clinic) {
 			c.wrap(&c.wrapOctopus, rewriting("/subscriptions", `"WebhookLastProcessed":"`, `"WebhookLastProcessed":"2020-01-01T00:00:00Z","Was":"`))
 		}, "deliveries", octopus, doctor.Warning, []string{"has not processed"}, nil},

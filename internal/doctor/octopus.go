@@ -129,7 +129,9 @@ func (s steadfast) Freezes(ctx context.Context, projectID, environmentID, tenant
 }
 
 func (s steadfast) Overrides(ctx context.Context, projectID string) ([]octopus.AutoDeployOverride, error) {
-	return again(ctx, s, func(ctx context.Context) ([]octopus.AutoDeployOverride, error) { return s.Octopus.Overrides(ctx, projectID) })
+	return again(ctx, s, func(ctx context.Context) ([]octopus.AutoDeployOverride, error) {
+		return s.Octopus.Overrides(ctx, projectID)
+	})
 }
 
 func (s steadfast) LastEvent(ctx context.Context, q octopus.EventQuery) (time.Time, error) {

@@ -205,5 +205,5 @@ func (s *server) callsBack(context.Context) (finding, error) {
 		return noted("No pipeline uses this server."), nil
 	}
 	return noted("No source of kind octopus takes the events of this server: runs look by themselves, every %s.", s.config.Reconcile.Interval).
-		with("add a source of kind octopus for it, then run regrow setup --pipeline %s", s.on(s.Name)[0]), nil
+		with("add a source of kind octopus for it, then run regrow setup --pipeline %s", s.oneOn(s.Name)), nil
 }
