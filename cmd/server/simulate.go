@@ -92,10 +92,11 @@ func checkScene(scene simulator.HelloWorldOptions) error {
 // checkScripts refuses to run what other machines could upload.
 func checkScripts(run bool, listen string) error {
 	host, _, err := net.SplitHostPort(listen)
-	if !run || err != nil { // an address that is none is reported when it is listened on
-		return nil
+	if err != nil {
+		host = listen
 	}
-	if ip, err := netip.ParseAddr(host); strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback() {
+	ip, err := netip.ParseAddr(host)
+	if !run || strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback() {
 		return nil
 	}
 	return usagef("--run-scripts: expected --listen to be a loopback address such as 127.0.0.1:8065, got %q: whoever reaches it could run programs here", listen)
