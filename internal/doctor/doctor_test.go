@@ -403,3 +403,19 @@ func TestMissingViewPermissions(t *testing.T) {
 		t.Errorf("\n%s", text(report))
 	}
 }
+
+// A trigger of somebody else that does the same is as good as regrow's own.
+func TestSomebodyElsesTrigger(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, simulator.HelloWorldOptions{})
+	c.octopus.Advance(time.Minute)
+	if _, err := c.octopus.AddTrigger(c.scene.ProjectID, c.scene.EnvironmentID, "hello-world"); err != nil {
+		t.Fatal(err)
+	}
+	c.setUp()
+	c.octopus.Advance(time.Minute)
+	check := of(t, c.examine(), "trigger")
+	if check.Severity != doctor.OK || len(check.Details) != 1 || !strings.Contains(check.Details[0], "does this already") {
+		t.Errorf("%+v", check)
+	}
+}

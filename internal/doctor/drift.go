@@ -49,17 +49,12 @@ func (x *patient) drift(item setup.Item, absent, changed Severity) finding {
 			with("%s", x.setup()).listing(linesOf(item.Changes))
 	case setup.ActionBlocked:
 		return x.blocked(item)
-	default:
-		return fine("The %s is there, with the settings that regrow needs.", what).listing(noteOf(item))
 	}
-}
-
-// noteOf is what setup adds about a resource.
-func noteOf(item setup.Item) []string {
-	if item.Note == "" {
-		return nil
+	if item.Note != "" {
+		// It may be another resource that does the work.
+		return fine("The %s is as regrow needs it.", item.Kind).listing([]string{item.Note})
 	}
-	return []string{item.Note}
+	return fine("The %s is there, with the settings that regrow needs.", what)
 }
 
 func needed(n int) string {
