@@ -75,7 +75,7 @@ func (x *execution) remove(ctx context.Context, target pipeline.Target) (cameBac
 		return false, err
 	}
 	here := slices.Equal(now.EnvironmentIDs, []string{x.results.provision.EnvironmentID})
-	if !here || !asTarget(now).Gone() {
+	if seen := x.asTarget(now); !here || seen.Others != "" || !seen.Gone() {
 		return true, nil
 	}
 	if err := x.own(ctx); err != nil {

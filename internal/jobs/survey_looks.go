@@ -140,7 +140,7 @@ func (s *surveyor) targets(ctx context.Context) {
 	s.out.Targets.Existing = presence(len(found) > 0)
 	baseline := make([]pipeline.Target, len(found))
 	for i, target := range found {
-		baseline[i] = asTarget(target)
+		baseline[i] = s.x.asTarget(target)
 	}
 	for i, fate := range s.x.p.Cleanup.Foresee(baseline) {
 		s.out.Targets.List = append(s.out.Targets.List, pipeline.TargetPreview{

@@ -29,7 +29,7 @@ func (x *execution) targetsWith(ctx context.Context, roles []string) ([]pipeline
 	}
 	targets := make([]pipeline.Target, len(found))
 	for i, target := range found {
-		targets[i] = asTarget(target)
+		targets[i] = x.asTarget(target)
 	}
 	return targets, nil
 }
@@ -52,10 +52,10 @@ func (x *execution) bothGenerations(ctx context.Context) (known map[string]store
 	return known, standing, err
 }
 
-func asTarget(t octopus.Target) pipeline.Target {
+func (x *execution) asTarget(t octopus.Target) pipeline.Target {
 	return pipeline.Target{
 		ID: t.ID, Name: storable(t.Name), Health: t.HealthStatus, Disabled: t.IsDisabled,
-		Available: t.Available(), Environments: len(t.EnvironmentIDs),
+		Available: t.Available(), Environments: len(t.EnvironmentIDs), Others: t.Others(x.results.provision.TenantID),
 	}
 }
 

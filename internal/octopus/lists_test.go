@@ -196,6 +196,35 @@ func TestProjectFields(t *testing.T) {
 	}
 }
 
+func TestOthersThatATargetServes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		participation string
+		tenants, tags []string
+		tenant, want  string
+	}{
+		{"Tenanted", []string{"Tenants-1"}, nil, "tenants-1", ""},
+		{"Tenanted", []string{"Tenants-1", "Tenants-2"}, nil, "Tenants-1", "other tenants"},
+		{"Tenanted", []string{"Tenants-2"}, nil, "Tenants-1", "other tenants"},
+		{"Tenanted", []string{"Tenants-1"}, []string{"Tier/Gold"}, "Tenants-1", "all tenants with its tenant tags"},
+		{"Tenanted", nil, []string{"Tier/Gold"}, "Tenants-1", "all tenants with its tenant tags"},
+		{"TenantedOrUntenanted", []string{"Tenants-1"}, nil, "Tenants-1", "untenanted deployments"},
+		{"Untenanted", nil, nil, "Tenants-1", "untenanted deployments"},
+		{"Untenanted", nil, nil, "", ""},
+		{"Untenanted", []string{"Tenants-1"}, nil, "", ""},
+		{"TenantedOrUntenanted", nil, nil, "", ""},
+		{"TenantedOrUntenanted", []string{"Tenants-1"}, nil, "", "tenants"},
+		{"TenantedOrUntenanted", nil, []string{"Tier/Gold"}, "", "tenants"},
+		{"Tenanted", []string{"Tenants-1"}, nil, "", "tenants"},
+		{"", nil, nil, "", ""}, // before tenants
+	} {
+		target := octopus.Target{Participation: c.participation, TenantIDs: c.tenants, TenantTags: c.tags}
+		if got := target.Others(c.tenant); got != c.want {
+			t.Errorf("%+v for tenant %q: got %q, want %q", target, c.tenant, got, c.want)
+		}
+	}
+}
+
 func TestTargetsThatSlipThroughTheServersFilter(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

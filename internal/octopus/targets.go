@@ -16,7 +16,13 @@ type Target struct {
 	// URI is the address of its agent; may be empty.
 	URI string
 	// Roles are its target tags.
-	Roles, EnvironmentIDs, TenantIDs []string
+	Roles, EnvironmentIDs []string
+	// TenantIDs are the tenants that it belongs to by name, TenantTags those of
+	// tenants that it belongs to as well.
+	TenantIDs, TenantTags []string
+	// Participation says which deployments it takes part in: Untenanted,
+	// TenantedOrUntenanted or Tenanted.
+	Participation string
 	// PolicyID is the id of its machine policy.
 	PolicyID   string
 	IsDisabled bool
@@ -31,6 +37,34 @@ func (t Target) Available() bool {
 	return !t.IsDisabled && (t.HealthStatus == "Healthy" || t.HealthStatus == "HasWarnings")
 }
 
+// Who may take part in a target's deployments, in Octopus' words.
+const (
+	untenanted    = "Untenanted"
+	tenantedOrNot = "TenantedOrUntenanted"
+	tenantedOnly  = "Tenanted"
+)
+
+// Others names who else than the tenant, or than untenanted deployments with
+// tenantID "", the target serves; "" when nobody does. Which tenants have the
+// target's tenant tags is not looked up: a target with tags may be any tenant's.
+func (t Target) Others(tenantID string) string {
+	others := func(id string) bool { return !strings.EqualFold(id, tenantID) }
+	switch {
+	case tenantID == "" && t.Participation != untenanted && len(t.TenantIDs)+len(t.TenantTags) > 0:
+		return "tenants"
+	case tenantID == "":
+		return ""
+	case slices.ContainsFunc(t.TenantIDs, others):
+		return "other tenants"
+	case len(t.TenantTags) > 0:
+		return "all tenants with its tenant tags"
+	case t.Participation == untenanted, t.Participation == tenantedOrNot:
+		return "untenanted deployments"
+	default:
+		return ""
+	}
+}
+
 type targetDocument struct {
 	ID                              string `json:"Id"`
 	Name                            string
@@ -38,6 +72,7 @@ type targetDocument struct {
 	Roles                           []string
 	EnvironmentIDs                  []string `json:"EnvironmentIds"`
 	TenantIDs                       []string `json:"TenantIds"`
+	TenantTags                      []string
 	TenantedDeploymentParticipation string
 	MachinePolicyID                 string `json:"MachinePolicyId"`
 	IsDisabled                      bool
@@ -86,7 +121,7 @@ func (q TargetQuery) selects(t targetDocument) bool {
 	if !containsFold(t.EnvironmentIDs, q.EnvironmentID) {
 		return false
 	}
-	if q.TenantID == "" && t.TenantedDeploymentParticipation == "Tenanted" {
+	if q.TenantID == "" && t.TenantedDeploymentParticipation == tenantedOnly {
 		return false
 	}
 	return len(q.Roles) == 0 || slices.ContainsFunc(q.Roles, func(role string) bool { return containsFold(t.Roles, role) })
@@ -132,7 +167,8 @@ func (c *Client) target(t targetDocument) Target {
 		uri = t.Endpoint.URI
 	}
 	return Target{
-		ID: t.ID, Name: t.Name, URI: uri, Roles: t.Roles, EnvironmentIDs: t.EnvironmentIDs, TenantIDs: t.TenantIDs,
+		ID: t.ID, Name: t.Name, URI: uri, Roles: t.Roles, EnvironmentIDs: t.EnvironmentIDs,
+		TenantIDs: t.TenantIDs, TenantTags: t.TenantTags, Participation: t.TenantedDeploymentParticipation,
 		PolicyID: t.MachinePolicyID, IsDisabled: t.IsDisabled, HealthStatus: t.HealthStatus,
 		WebURL: c.webURL(t.Links, "infrastructure/machines/"+t.ID+"/settings"),
 	}

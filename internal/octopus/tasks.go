@@ -51,7 +51,11 @@ type taskDocument struct {
 	QueueTime               time.Time
 	StartTime               time.Time
 	CompletedTime           time.Time
-	Links                   links
+	// Arguments say what the task is for: a deployment, among others.
+	Arguments struct {
+		DeploymentID string `json:"DeploymentId"`
+	}
+	Links links
 }
 
 func (t taskDocument) id() string { return t.ID }
@@ -97,8 +101,8 @@ func (c *Client) Tasks(ctx context.Context, ids ...string) ([]Task, error) {
 }
 
 // ActiveTasks returns the tasks of a project in an environment that are not
-// completed. With tenantID "" those of all tenants are among them: tasks do
-// not say whose they are.
+// completed: a tenant's, or, with tenantID "", those of untenanted deployments
+// and all that are of no deployment, because tasks do not say whose they are.
 func (c *Client) ActiveTasks(ctx context.Context, projectID, environmentID, tenantID string) ([]Task, error) {
 	op := fmt.Sprintf("list the active tasks of %s in %s", projectID, environmentID)
 	space, err := c.resolveSpace(ctx)
@@ -112,11 +116,33 @@ func (c *Client) ActiveTasks(ctx context.Context, projectID, environmentID, tena
 	}
 	var tasks []Task
 	for _, t := range found {
-		if !t.IsCompleted {
-			tasks = append(tasks, c.task(t))
+		if t.IsCompleted {
+			continue
 		}
+		if tenantID == "" {
+			tenanted, err := c.isTenanted(ctx, op, t)
+			if err != nil {
+				return nil, err
+			}
+			if tenanted {
+				continue
+			}
+		}
+		tasks = append(tasks, c.task(t))
 	}
 	return tasks, nil
+}
+
+// isTenanted tells whether a task is of a tenant's deployment.
+func (c *Client) isTenanted(ctx context.Context, op string, t taskDocument) (bool, error) {
+	if t.Arguments.DeploymentID == "" {
+		return false, nil
+	}
+	d, err := get[deploymentDocument](ctx, c, op, "/api/{spaceId}/deployments/{id}", params{"id": t.Arguments.DeploymentID})
+	if IsNotFound(err) {
+		return false, nil
+	}
+	return d.TenantID != "", err
 }
 
 // CancelTask asks Octopus to cancel a task. It succeeds when the task is

@@ -3,6 +3,7 @@ package octopus_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,26 @@ func TestActiveTasks(t *testing.T) {
 	for _, ids := range [][2]string{{"", "Environments-1"}, {"Projects-1", ""}} {
 		_, err := f.client().ActiveTasks(t.Context(), ids[0], ids[1], "")
 		wantPermanent(t, err, "is \"\"")
+	}
+}
+
+// An untenanted look leaves out what is under way for tenants.
+func TestActiveTasksOfUntenantedDeployments(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	task := func(n int, arguments string) string {
+		return strings.Replace(taskJSON(fmt.Sprintf("ServerTasks-%d", n), "Executing"), "{", `{"Arguments":`+arguments+`,`, 1)
+	}
+	f.says("GET /api/tasks", listOf(task(1, `{"DeploymentId":"Deployments-1"}`), task(2, `{"DeploymentId":"Deployments-2"}`), task(3, `{"RunbookRunId":"RunbookRuns-1"}`), task(4, `{"DeploymentId":"Deployments-404"}`)))
+	f.says("GET /api/Spaces-1/deployments/Deployments-1", deploymentJSON(1, "Tenants-1", ""))
+	f.says("GET /api/Spaces-1/deployments/Deployments-2", deploymentJSON(2, "", ""))
+	var ids []string
+	got, err := f.client().ActiveTasks(t.Context(), "Projects-1", "Environments-1", "")
+	for _, active := range got {
+		ids = append(ids, active.ID)
+	}
+	if want := []string{"ServerTasks-2", "ServerTasks-3", "ServerTasks-4"}; err != nil || !slices.Equal(ids, want) {
+		t.Errorf("got %v, %v, want %v", ids, err, want)
 	}
 }
 

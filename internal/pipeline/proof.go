@@ -40,6 +40,9 @@ type Target struct {
 	Available bool
 	// Environments is how many environments the target is in.
 	Environments int
+	// Others names whom it serves besides the run's tenant, or besides untenanted
+	// deployments: "other tenants". "" when nobody.
+	Others string
 }
 
 // Gone tells whether the target serves nobody any more: Octopus cannot reach

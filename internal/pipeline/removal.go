@@ -37,6 +37,8 @@ func PlanRemoval(targets []Target, baseline map[string]bool, minimum int) Remova
 			}
 		case target.Environments > 1:
 			r.Left = append(r.Left, LeftTarget{target, "it is in other environments too"})
+		case target.Others != "":
+			r.Left = append(r.Left, LeftTarget{target, "it serves " + target.Others + " too"})
 		case target.Gone():
 			r.Remove = append(r.Remove, target)
 		default:

@@ -15,8 +15,9 @@ func TestPlanRemoval(t *testing.T) {
 	disabled := pipeline.Target{ID: "Machines-2", Name: "disabled", Health: "Healthy", Disabled: true, Environments: 1}
 	alive := pipeline.Target{ID: "Machines-3", Name: "alive", Health: "Healthy", Available: true, Environments: 1}
 	shared := pipeline.Target{ID: "Machines-4", Name: "shared", Health: "Unavailable", Environments: 2}
-	baseline := map[string]bool{gone.ID: true, disabled.ID: true, alive.ID: true, shared.ID: true}
-	all := []pipeline.Target{gone, disabled, alive, shared, available("Machines-5")}
+	tenants := pipeline.Target{ID: "Machines-6", Name: "of two tenants", Health: "Unavailable", Environments: 1, Others: "other tenants"}
+	baseline := map[string]bool{tenants.ID: true, gone.ID: true, disabled.ID: true, alive.ID: true, shared.ID: true}
+	all := []pipeline.Target{gone, disabled, alive, shared, tenants, available("Machines-5")}
 
 	plan := pipeline.PlanRemoval(all, baseline, 1)
 	if len(plan.Remove) != 2 || plan.Remove[0].ID != gone.ID || plan.Remove[1].ID != disabled.ID {
@@ -25,8 +26,8 @@ func TestPlanRemoval(t *testing.T) {
 	if len(plan.Pending) != 1 || plan.Pending[0].ID != alive.ID {
 		t.Errorf("waits for %+v, want the target that is alive", plan.Pending)
 	}
-	if len(plan.Left) != 1 || plan.Left[0].ID != shared.ID {
-		t.Errorf("leaves %+v, want the target in two environments", plan.Left)
+	if len(plan.Left) != 2 || plan.Left[0].ID != shared.ID || plan.Left[1].ID != tenants.ID || plan.Left[1].Reason != "it serves other tenants too" {
+		t.Errorf("leaves %+v, want the target in two environments and that of two tenants", plan.Left)
 	}
 
 	plan = pipeline.PlanRemoval(all, baseline, 2)
@@ -52,6 +53,7 @@ func TestPlanRemovalProperties(t *testing.T) {
 				Health:       rapid.SampledFrom([]string{"Healthy", "HasWarnings", "Unhealthy", "Unavailable", "Unknown"}).Draw(t, "health"),
 				Disabled:     rapid.Bool().Draw(t, "disabled"),
 				Environments: rapid.IntRange(1, 2).Draw(t, "environments"),
+				Others:       rapid.SampledFrom([]string{"", "other tenants"}).Draw(t, "others"),
 			}
 			target.Available = !target.Disabled && (target.Health == "Healthy" || target.Health == "HasWarnings")
 			baseline[target.ID] = rapid.Bool().Draw(t, "old")
@@ -69,7 +71,7 @@ func TestPlanRemovalProperties(t *testing.T) {
 			t.Fatalf("is blocked (%s) with %d of %d new targets standing", plan.Blocked, standing, minimum)
 		}
 		for _, target := range plan.Remove {
-			if !baseline[target.ID] || target.Available || target.Environments > 1 {
+			if !baseline[target.ID] || target.Available || target.Environments > 1 || target.Others != "" {
 				t.Fatalf("removes %+v", target)
 			}
 		}
