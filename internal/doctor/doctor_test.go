@@ -224,8 +224,8 @@ func TestPassingFaultsChangeNothing(t *testing.T) {
 	c.set(c.only("projecttriggers", ""), "IsDisabled", true)
 	calm := c.examine()
 	for _, f := range []simulator.Fault{
-		{Status: 503, Probability: 0.04}, {Status: 429, RetryAfter: "0", EmptyBody: true, Probability: 0.04}, {DropBefore: true, Probability: 0.04},
-		{DropAfter: true, Probability: 0.04}, {Truncate: true, Probability: 0.04},
+		{Status: 503, Probability: 0.045}, {Status: 429, RetryAfter: "0", EmptyBody: true, Probability: 0.045}, {DropBefore: true, Probability: 0.045},
+		{DropAfter: true, Probability: 0.045}, {Truncate: true, Probability: 0.045},
 	} {
 		if _, err := c.octopus.Faults().Add(f); err != nil {
 			t.Fatal(err)
