@@ -28,6 +28,8 @@ type Options struct {
 	Example bool
 	// Shell is the language of the example's scripts: "bash" or "powershell".
 	Shell string
+	// Only restricts everything to some kinds of items; none means all.
+	Only []Kind
 	// APIKey goes into a sensitive variable of the example, for its scripts.
 	APIKey string
 }
@@ -77,6 +79,9 @@ func FromConfig(c *config.Config, name string) (Options, error) {
 	}
 	return options, nil
 }
+
+// picks tells whether items of the kind are to be planned and made.
+func (o Options) picks(k Kind) bool { return len(o.Only) == 0 || slices.Contains(o.Only, k) }
 
 // check refuses options that mean nothing.
 func (o Options) check() error {

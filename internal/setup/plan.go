@@ -57,6 +57,14 @@ const (
 	KindSubscription  Kind = "subscription"
 )
 
+// Kinds returns all kinds, in the order of the guide.
+func Kinds() []Kind {
+	return []Kind{
+		KindMachinePolicy, KindEnvironment, KindProjectGroup, KindProject, KindChannel, KindProcess,
+		KindPackage, KindVariables, KindTenant, KindTrigger, KindSubscription,
+	}
+}
+
 // Action is what is to be done about an item.
 type Action string
 

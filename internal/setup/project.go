@@ -31,7 +31,11 @@ func (s *scene) lookAtProject(ctx context.Context, item Item, key string, keep *
 			return finding{}, err
 		}
 		r.note = project.foreignNote()
-		r.draft = func(context.Context) (octopus.Document, error) { return s.projectDraft(item.Name) }
+		if current == nil {
+			if r.draft, err = s.projectDraft(item.Name); err != nil {
+				return finding{}, err
+			}
+		}
 	case current == nil:
 		return finding{}, absent(KindProject, key)
 	}
@@ -61,16 +65,18 @@ func (s *scene) projectSettings(ctx context.Context) ([]Setting, error) {
 	}, nil
 }
 
-func (s *scene) projectDraft(name string) (octopus.Document, error) {
+func (s *scene) projectDraft(name string) (draft, error) {
 	group, err := s.need(s.group, KindProjectGroup, s.options.Pipeline.Application.Project)
 	if err != nil {
 		return nil, err
 	}
-	d, err := described(octopus.Document("{}"), name, "The example of the immutable-infrastructure guide.")
-	if err != nil {
-		return nil, err
-	}
-	return d.With("/ProjectGroupId", group.id)
+	return func(context.Context) (octopus.Document, error) {
+		d, err := described(octopus.Document("{}"), name, "The example of the immutable-infrastructure guide.")
+		if err != nil {
+			return nil, err
+		}
+		return d.With("/ProjectGroupId", group.id)
+	}, nil
 }
 
 // lifecycle wants a lifecycle that lets releases go to the environment. Of

@@ -56,6 +56,15 @@ func (s *scene) need(t *thing, kind Kind, name string) (*thing, error) {
 	return t, nil
 }
 
+// forget takes back that a thing is yet to be made: it will not be.
+func (s *scene) forget(c concern) {
+	for _, t := range []**thing{&s.environment, &s.group, &s.application, &s.infrastructure} {
+		if *t != nil && (*t).kind == c.kind && (*t).name == c.name {
+			*t = nil
+		}
+	}
+}
+
 func (s *scene) needEnvironment() (*thing, error) {
 	return s.need(s.environment, KindEnvironment, s.options.Pipeline.Environment)
 }
@@ -116,7 +125,7 @@ type resource struct {
 	settings []Setting
 	// draft makes the document of a new resource, to which the settings are
 	// written unless plain says that it is first created as it is.
-	draft func(context.Context) (octopus.Document, error)
+	draft draft
 	plain bool
 	// bare: the document came with another one and holds nothing of setup's yet,
 	// which to people is creating it.
@@ -126,6 +135,9 @@ type resource struct {
 	// note is said about a change.
 	note string
 }
+
+// draft makes the document of a new resource.
+type draft func(context.Context) (octopus.Document, error)
 
 // judge compares a resource with its settings.
 func (s *scene) judge(item Item, r resource) (finding, error) {

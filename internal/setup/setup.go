@@ -63,10 +63,14 @@ func Inspect(ctx context.Context, server Octopus, options Options) (Plan, error)
 	var plan Plan
 	for _, c := range options.concerns() {
 		f, err := s.look(ctx, c)
-		if err != nil {
+		switch {
+		case err != nil:
 			return plan, err
+		case options.picks(c.kind):
+			plan.Items = append(plan.Items, f.item)
+		case f.item.Action == ActionCreate:
+			s.forget(c)
 		}
-		plan.Items = append(plan.Items, f.item)
 	}
 	return plan, nil
 }
@@ -87,6 +91,13 @@ func Apply(ctx context.Context, server Octopus, options Options, progress func(I
 	var plan Plan
 	var failures []error
 	for _, c := range options.concerns() {
+		if !options.picks(c.kind) {
+			// What is picked may refer to it.
+			if _, err := s.look(ctx, c); err != nil {
+				return plan, errors.Join(append(failures, err)...)
+			}
+			continue
+		}
 		item, err := s.settle(ctx, c)
 		if err != nil && item.Action == "" {
 			return plan, errors.Join(append(failures, err)...)
@@ -142,14 +153,12 @@ const rounds = 6
 // nothing else can be done either.
 func (s *scene) settle(ctx context.Context, c concern) (Item, error) {
 	var done, last Item
-	var final error
 	err := octopus.Retry(ctx, patience, func(ctx context.Context) error {
 		refused := false
 		for range rounds {
 			f, err := s.look(ctx, c)
 			if err != nil {
-				final = err
-				return nil
+				return &final{err}
 			}
 			done, last = progressed(done, f.item), f.item
 			if f.write == nil {
@@ -168,9 +177,10 @@ func (s *scene) settle(ctx context.Context, c concern) (Item, error) {
 		return fmt.Errorf("the %s %s was written %d times, and still is not as written: %s; look in Octopus' audit log for who else changes it",
 			c.kind, quoted(c.name), rounds, fieldsOf(last))
 	})
+	if end, is := errors.AsType[*final](err); is {
+		return Item{}, end.cause
+	}
 	switch {
-	case final != nil:
-		return Item{}, final
 	case err == nil:
 		return done, nil
 	case octopus.Missing(err) != "":
@@ -180,6 +190,12 @@ func (s *scene) settle(ctx context.Context, c concern) (Item, error) {
 	}
 	return blocked(done, err), err
 }
+
+// final is an error of a look, which has been tried often enough. It hides its
+// cause from those who would try again.
+type final struct{ cause error }
+
+func (f *final) Error() string { return f.cause.Error() }
 
 // progressed is what is told of an item that was looked at again after a write:
 // what was to be done at first, under the id that it has now.

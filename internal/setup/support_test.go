@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync"
 	"testing"
 
 	"regrow/internal/octopus"
@@ -32,6 +33,8 @@ type tester interface {
 type world struct {
 	*simulator.Server
 	client *octopus.Client
+	// recorded is what the client has sent through HTTP.
+	recorded *recording
 	// faulty are the faults that all requests meet but those made by hand.
 	faulty []simulator.Fault
 }
@@ -43,8 +46,31 @@ func newWorld(t *testing.T, options simulator.Options) *world {
 	t.Cleanup(w.Close)
 	server := httptest.NewServer(w.Server)
 	t.Cleanup(server.Close)
-	w.client = clientOf(t, octopus.Config{URL: server.URL})
+	w.recorded = &recording{RoundTripper: server.Client().Transport}
+	w.client = clientOf(t, octopus.Config{URL: server.URL, Transport: w.recorded})
 	return w
+}
+
+// recording is a transport that keeps the bodies of requests.
+type recording struct {
+	http.RoundTripper
+	mu     sync.Mutex
+	bodies [][]byte
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *recording) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Body != nil {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		r.bodies = append(r.bodies, body)
+		r.mu.Unlock()
+		request.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return r.RoundTripper.RoundTrip(request)
 }
 
 // newNearWorld is a server that is called directly: in a bubble of synctest, in
@@ -79,14 +105,15 @@ type direct struct{ http.Handler }
 func (d direct) RoundTrip(r *http.Request) (response *http.Response, err error) {
 	recorder := httptest.NewRecorder()
 	defer func() {
-		if aborted := recover(); aborted != nil && aborted != http.ErrAbortHandler {
+		switch aborted := recover(); {
+		case aborted == nil:
+		case aborted != any(http.ErrAbortHandler):
 			panic(aborted)
-		} else if aborted != nil {
-			response, err = nil, io.ErrUnexpectedEOF
-			if half := recorder.Result(); recorder.Body.Len() > 0 {
-				half.Body = io.NopCloser(io.MultiReader(recorder.Body, broken{}))
-				response, err = half, nil
-			}
+		case recorder.Body.Len() > 0:
+			response = recorder.Result()
+			response.Body = io.NopCloser(io.MultiReader(recorder.Body, broken{}))
+		default:
+			err = io.ErrUnexpectedEOF
 		}
 	}()
 	if r.Body == nil {
