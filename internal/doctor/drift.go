@@ -49,10 +49,11 @@ func (x *patient) drift(item setup.Item, absent, changed Severity) finding {
 			with("%s", x.setup()).listing(linesOf(item.Changes))
 	case setup.ActionBlocked:
 		return x.blocked(item)
-	}
-	if item.Note != "" {
-		// It may be another resource that does the work.
-		return fine("The %s is as regrow needs it.", item.Kind).listing([]string{item.Note})
+	case setup.ActionLeave:
+		if item.Note != "" {
+			// It may be another resource that does the work.
+			return fine("The %s is as regrow needs it.", item.Kind).listing([]string{item.Note})
+		}
 	}
 	return fine("The %s is there, with the settings that regrow needs.", what)
 }
