@@ -105,11 +105,12 @@ func changesOf(d octopus.Document, differing []Setting) []Change {
 	return changes
 }
 
-// newly lists what something new will have, for people.
+// newly lists what something new will have, for people. What is empty or off goes
+// without saying.
 func newly(settings []Setting) []Change {
 	var changes []Change
 	for _, setting := range settings {
-		if setting.to != nothingShown {
+		if setting.to != nothingShown && (setting.Shape != Flag || setting.to == "true") {
 			changes = append(changes, Change{Field: setting.Field, Pointer: setting.Pointer, To: setting.to})
 		}
 	}
