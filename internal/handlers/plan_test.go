@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"regrow/internal/client"
+	"regrow/internal/pipeline"
 	"regrow/internal/webhook"
 )
 
@@ -252,6 +254,33 @@ func TestPlansArePaced(t *testing.T) {
 		t.Error("nobody says when to come again")
 	}
 	s.call(operatorToken, http.MethodPost, "/api/v1/plan", `{"source": "github"}`).want(t, http.StatusOK)
+}
+
+// patientRuns look at Octopus until they have to stop.
+type patientRuns struct {
+	testRuns
+	deadlines chan time.Time
+}
+
+func (r patientRuns) Survey(ctx context.Context, p pipeline.Preview) pipeline.Survey {
+	deadline, _ := ctx.Deadline()
+	r.deadlines <- deadline
+	<-ctx.Done()
+	return r.testRuns.Survey(ctx, p)
+}
+
+// However slow Octopus is, the plan is answered, and each run has had its share of
+// the time.
+func TestPlanDoesNotWaitForOctopus(t *testing.T) {
+	t.Parallel()
+	deadlines := make(chan time.Time, 2)
+	s := serve(t, func(d *Deps) { d.Runs, d.Timing.Survey = patientRuns{deadlines: deadlines}, 200*time.Millisecond })
+	begin := time.Now()
+	got := s.mustPlan("github", nil, push{}.body())
+	first, second := <-deadlines, <-deadlines
+	if got.Outcome != client.PlanOutcomeAccepted || !first.Before(second) || first.Sub(begin) < 50*time.Millisecond {
+		t.Errorf("planned as %s; from %s on, looks until %s and %s", got.Outcome, begin, first, second)
+	}
 }
 
 // The database being away is no plan.
