@@ -67,7 +67,8 @@ func markOfEvent(kind string) mark {
 		return markDone
 	case "stage_failed", "run_failed":
 		return markFailed
-	case "stage_waiting", "stage_retrying", "attempt_lost", "run_queued", "target_left", "target_redeployed":
+	case "stage_waiting", "stage_retrying", "attempt_lost", "run_queued", "run_frozen", "freeze_override_refused", "provisioned_again",
+		"target_left", "target_redeployed":
 		return markWaiting
 	case "run_cancelled", "run_superseded", "cancel_requested":
 		return markEnded
@@ -95,8 +96,18 @@ func (l *Live) apply(event client.Event) {
 		stage.close(client.StageStatusCancelled, event.At)
 		l.end(client.RunStatusCancelled, event)
 	case "run_superseded":
+		if stage.started.IsZero() { // it was queued
+			l.end(client.RunStatusSuperseded, event)
+			return
+		}
+		stage.close(client.StageStatusCancelled, event.At)
 		l.end(client.RunStatusSuperseded, event)
-		return
+	case "run_frozen":
+		l.run.Status, l.run.Frozen.Name = client.RunStatusWaiting, result(event.Data).text("freeze")
+		stage.status = client.StageStatusWaiting
+	case "run_thawed":
+		l.run.Status, l.run.Frozen = client.RunStatusRunning, client.Freeze{}
+		stage.status = client.StageStatusRunning
 	case "retry_requested":
 		l.reset(event)
 		return

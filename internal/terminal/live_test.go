@@ -15,6 +15,9 @@ func story() []client.Event {
 		{Kind: "run_queued", Stage: "provision", Message: "The lane is taken; the run waits for its turn."},
 		{Kind: "run_started", Stage: "provision", Message: "The run holds its lane and begins with provision."},
 		{Kind: "stage_started", Stage: "provision", Message: "Stage provision begins."},
+		{Kind: "run_frozen", Stage: "provision", Message: `The deployment freeze "Christmas" holds until 2026-12-27T06:00:00Z.`, Data: map[string]any{"freeze": "Christmas"}},
+		{Kind: "freeze_ignored", Stage: "provision", Message: `mira had the run ignore the deployment freeze "Christmas": the shop is down`},
+		{Kind: "run_thawed", Stage: "provision", Message: `The run goes on in spite of the deployment freeze "Christmas".`},
 		{Kind: "baseline_recorded", Stage: "provision", Message: "2 targets stand before the run."},
 		{Kind: "stage_retrying", Stage: "provision", Message: "Octopus answered 503."},
 		{Kind: "stage_succeeded", Stage: "provision", Message: "Release 1.0.12 of hello-infra is being deployed to Production."},
@@ -43,10 +46,10 @@ func TestLiveAsLines(t *testing.T) {
 		if err := live.Event(event); err != nil {
 			t.Fatal(err)
 		}
-		if i == 8 {
+		if i == 11 {
 			live.Note("connection lost (unexpected EOF), trying again in 1s")
 			// A stream may begin before where it broke off.
-			if err := live.Event(story()[7]); err != nil {
+			if err := live.Event(story()[10]); err != nil {
 				t.Fatal(err)
 			}
 		}
