@@ -38,11 +38,14 @@ func (a *App) octopusServers() (map[string]jobs.Server, error) {
 	return servers, nil
 }
 
+// rereads is how often a read is repeated at once; see octopus.Config.
+const rereads = 3
+
 // OctopusClient makes the client of a configured server. Observe may be nil.
 func OctopusClient(server config.Server, version string, observe func(method, route string, status int, took time.Duration)) (*octopus.Client, error) {
 	client, err := octopus.New(octopus.Config{
 		URL: server.URL, APIKey: server.APIKey.Reveal(), Space: server.Space,
-		RequestsPerMinute: server.RequestsPerMinute, UserAgent: "regrow/" + version, Observe: observe,
+		RequestsPerMinute: server.RequestsPerMinute, UserAgent: "regrow/" + version, Observe: observe, Rereads: rereads,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", server.Name, err)

@@ -36,6 +36,10 @@ type Config struct {
 	// RequestsPerMinute bounds the requests of all users of the Client
 	// together; 0 means 180. A sixth of it may be sent in one burst.
 	RequestsPerMinute int
+	// Rereads is how often a request that only reads is repeated at once, with
+	// short pauses, when its answer was none. A stage reads ten times and more:
+	// where a fifth of the answers fail, it would hardly ever get through.
+	Rereads int
 	// Timeout bounds one request from sending it to the last byte of its
 	// answer; 0 means 30 seconds.
 	Timeout time.Duration
@@ -56,6 +60,7 @@ type Client struct {
 	templates *uritemplates.URITemplateCache
 	pace      *pace
 	timeout   time.Duration
+	rereads   int
 	observe   func(method, route string, status int, d time.Duration)
 
 	base   *url.URL // always with a trailing slash
@@ -102,6 +107,7 @@ func New(cfg Config) (*Client, error) {
 		templates: uritemplates.NewUriTemplateCache(),
 		pace:      newPace(cmp.Or(cfg.RequestsPerMinute, defaultRequestsPerMinute)),
 		timeout:   cmp.Or(cfg.Timeout, defaultTimeout),
+		rereads:   cfg.Rereads,
 		observe:   observe,
 		base:      base,
 		apiKey:    cfg.APIKey,

@@ -21,15 +21,31 @@ const (
 func Retry(ctx context.Context, tries int, f func(context.Context) error) error {
 	for try := 1; ; try++ {
 		err := f(ctx)
-		if try >= tries || !IsTransient(err) {
+		if try >= tries || !IsTransient(err) || !rest(ctx, pauseAfter(err, try)) {
 			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pauseAfter(err, try)):
 		}
 	}
+}
+
+// rest waits, and tells whether there is still somebody to wait for.
+func rest(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// longestReread is the longest pause that a read makes by itself. Whoever asked
+// for it knows better what to do with a longer one.
+const longestReread = 2 * time.Second
+
+// worthRereading tells whether reading again right away may help.
+func worthRereading(err error) bool {
+	return IsTransient(err) && RetryAfter(err) <= longestReread
 }
 
 // pauseAfter is the pause after a number of tries in vain.

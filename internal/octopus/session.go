@@ -45,9 +45,14 @@ func (p params) with(name, value string) params {
 	return all
 }
 
-// get reads one document.
+// get reads one document, more than once where that may help.
 func get[T any](ctx context.Context, c *Client, op, route string, p params) (T, error) {
-	return exchange[T](ctx, c, call{op: op, method: http.MethodGet, route: route, params: p})
+	for try := 1; ; try++ {
+		document, err := exchange[T](ctx, c, call{op: op, method: http.MethodGet, route: route, params: p})
+		if try > c.rereads || !worthRereading(err) || !rest(ctx, pauseAfter(err, try)) {
+			return document, err
+		}
+	}
 }
 
 // post sends one document and reads the answer.
