@@ -421,8 +421,8 @@ func TestRunningClock(t *testing.T) {
 	w := newWorld(t, simulator.Options{Speed: 2000}, simulator.HelloWorldOptions{SubscriptionURL: receiver, Categories: []string{"DeploymentSucceeded"}})
 	w.Start(t.Context())
 	release := w.release(w.scene.ProjectID, "0.0.2")
+	w.setOverride(release) // first: a slow machine would find the new targets deployed to already
 	w.turnover("0.0.1")
-	w.setOverride(release)
 	for deadline := time.After(20 * time.Second); len(w.machines(true)) < 2 || !w.allRun(w.machines(true), release); {
 		select {
 		case <-seen: // something has succeeded; look again
