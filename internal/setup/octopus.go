@@ -19,7 +19,10 @@ type Octopus interface {
 	EventGroups(context.Context) ([]string, error)
 	HasPackage(ctx context.Context, packageID, version string) (bool, error)
 	UploadPackage(ctx context.Context, fileName string, content []byte) error
+	Permissions(context.Context) (octopus.Permissions, error)
 }
+
+var _ Octopus = (*octopus.Client)(nil)
 
 // patience is how often a request is tried while the server cannot answer it.
 // Looking, or writing after another look, may be repeated at will.

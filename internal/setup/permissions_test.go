@@ -33,7 +33,11 @@ func TestEachMissingPermissionIsNamedAndTheRestDone(t *testing.T) {
 			if err := w.SetMissingPermissions(permission); err != nil {
 				t.Fatal(err)
 			}
+			foreseen := w.inspect(t, options)
 			blocked := wantMissing(t, w.apply(t, options), permission, kinds)
+			if !strings.HasSuffix(permission, "View") {
+				wantForeseen(t, foreseen, permission, kinds)
+			}
 			if strings.HasSuffix(permission, "View") {
 				wantMissing(t, w.inspect(t, options), permission, kinds)
 			}
@@ -78,6 +82,19 @@ func wantMissing(t *testing.T, plan setup.Plan, permission string, kinds []setup
 		t.Errorf("blocked by the lack of %s: %v, want %v", permission, named, kinds)
 	}
 	return blocked
+}
+
+// wantForeseen checks that a plan says of items of the kinds, and of no others,
+// that a permission will be missing.
+func wantForeseen(t *testing.T, plan setup.Plan, permission string, kinds []setup.Kind) {
+	t.Helper()
+	for _, item := range plan.Items {
+		said := strings.Contains(item.Note, "lacks the permission "+permission+" for this.")
+		want := slices.Contains(kinds, item.Kind) && item.Action == setup.ActionCreate
+		if said != want {
+			t.Errorf("%s %q, %s: %q", item.Kind, item.Name, item.Action, item.Note)
+		}
+	}
 }
 
 // TestMissingPermissionToChange lets what is there differ.

@@ -319,3 +319,32 @@ pipelines:
 		t.Errorf("no such pipeline: %v", err)
 	}
 }
+
+// TestOnlySomeKinds makes the example in two parts, as the guide does.
+func TestOnlySomeKinds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Options{})
+	only := func(kinds ...setup.Kind) setup.Options { return optionsOf(func(o *setup.Options) { o.Only = kinds }) }
+	first := []setup.Kind{setup.KindMachinePolicy, setup.KindEnvironment, setup.KindProjectGroup, setup.KindProject}
+
+	for _, plan := range []setup.Plan{w.inspect(t, only(setup.KindTrigger)), w.apply(t, only(setup.KindTrigger))} {
+		if len(plan.Items) != 1 || plan.Items[0].Action != setup.ActionBlocked || !strings.HasPrefix(plan.Items[0].Note, "It needs the environment") {
+			t.Errorf("a trigger of nothing: %+v", plan.Items)
+		}
+	}
+	planned, done := w.inspect(t, only(first...)), w.apply(t, only(first...))
+	wantAll(t, planned, setup.ActionCreate)
+	wantAll(t, done, setup.ActionCreate)
+	if len(done.Items) != 5 { // two projects
+		t.Errorf("%d items", len(done.Items))
+	}
+	for _, item := range w.apply(t, optionsOf()).Items {
+		want := setup.ActionCreate
+		if slices.Contains(first, item.Kind) {
+			want = setup.ActionLeave
+		}
+		if item.Action != want {
+			t.Errorf("%s %q: %s, want %s", item.Kind, item.Name, item.Action, want)
+		}
+	}
+}

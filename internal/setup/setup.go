@@ -72,6 +72,7 @@ func Inspect(ctx context.Context, server Octopus, options Options) (Plan, error)
 			s.forget(c)
 		}
 	}
+	s.foresee(ctx, plan)
 	return plan, nil
 }
 
