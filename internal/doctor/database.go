@@ -43,6 +43,8 @@ func (e *examination) newDatabaseFacts(ctx context.Context) *databaseFacts {
 		if address.IsZero() {
 			return nil, errNoDatabase
 		}
+		ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+		defer cancel()
 		return e.OpenDatabase(ctx, address.Reveal())
 	})
 	d.usable = newFact(ctx, idSchema, func(ctx context.Context) (Database, error) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -116,7 +118,9 @@ func TestTenantedPipeline(t *testing.T) {
 func TestNothingCanBeReached(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, simulator.HelloWorldOptions{}).ready()
-	c.env["OCTOPUS_URL"] = "http://octopus.invalid"
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	c.env["OCTOPUS_URL"] = gone.URL
 	if report := c.examine(); report.Status != doctor.Errors {
 		t.Errorf("with a database: %s", report.Status)
 	}

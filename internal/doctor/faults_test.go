@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -136,6 +137,7 @@ func ownFaults() map[string]planted {
 		}, "public-url", "", doctor.Error, []string{"302 Found to https://sso.example.com/"}, nil},
 		"a public URL that does not exist": {func(c *clinic) {
 			c.env["PUBLIC_URL"] = "https://regrow.invalid"
+			c.change = append(c.change, func(o *doctor.Options) { o.Transport = unresolved{} })
 			c.setUp()
 			c.octopus.Advance(time.Minute)
 		}, "public-url", "", doctor.Error, []string{"does not resolve", "regrow.invalid"}, nil},
@@ -159,6 +161,13 @@ func (healthyEverywhere) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	_, err := w.WriteString(`{"status":"ok"}`)
 	return w.Result(), err
+}
+
+// unresolved knows no host.
+type unresolved struct{}
+
+func (unresolved) RoundTrip(r *http.Request) (*http.Response, error) {
+	return nil, &net.DNSError{Err: "no such host", Name: r.URL.Hostname(), IsNotFound: true}
 }
 
 func serverFaults() map[string]planted {
@@ -208,6 +217,9 @@ func serverFaults() map[string]planted {
 		}, "callbacks", "server spare", doctor.Note, []string{"No pipeline"}, []string{"config"}},
 		"a key that may do little": {answering(simulator.Fault{PathPattern: "/permissions$", Status: 200, Body: `{"SpacePermissions":{"ReleaseView":[{"SpaceId":"Spaces-1"}]},"SystemPermissions":[]}`}),
 			"permissions", "", doctor.Error, []string{"ReleaseCreate, for provision", "MachineDelete", "Teams"}, nil},
+		"a key that cannot override freezes": {func(c *clinic) {
+			c.wrap(&c.wrapOctopus, rewriting("/permissions", "DeploymentFreezeAdminister", "SomethingElse"))
+		}, "permissions", "", doctor.Note, []string{"DeploymentFreezeAdminister, for letting a run ignore"}, nil},
 		"a server that does not tell permissions": {answering(simulator.Fault{PathPattern: "/permissions$", Status: 404, Body: `{"ErrorMessage":"not found"}`}),
 			"permissions", "", doctor.Unknown, []string{"does not tell", "docs/octopus.md"}, nil},
 	}

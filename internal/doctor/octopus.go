@@ -74,10 +74,6 @@ func once[T any](ctx context.Context, s steadfast, key string, f func(context.Co
 	return value, err
 }
 
-func (s steadfast) Ping(ctx context.Context) (octopus.ServerInfo, error) {
-	return once(ctx, s, "ping", s.Octopus.Ping)
-}
-
 func (s steadfast) ServerTime(ctx context.Context) (time.Time, error) {
 	return again(ctx, s, s.Octopus.ServerTime)
 }

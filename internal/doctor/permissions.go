@@ -13,27 +13,30 @@ type need struct {
 	permission, purpose string
 	// only tells whether a pipeline has the need; nil means that all have it.
 	only func(pipeline.Pipeline) bool
+	// optional needs are those of what people may want one day.
+	optional bool
 }
 
 // needs are the permissions that docs/octopus.md lists.
 var needs = []need{
-	{"EnvironmentView", "looking", nil},
-	{"MachineView", "looking", nil},
-	{"ProjectView", "looking", nil},
-	{"ReleaseView", "looking", nil},
-	{"DeploymentView", "looking", nil},
-	{"TaskView", "looking", nil},
-	{"ProcessView", "looking", nil},
-	{"LifecycleView", "looking", nil},
-	{"FeedView", "looking", nil},
-	{"TenantView", "looking up the tenant", func(p pipeline.Pipeline) bool { return p.Tenant != "" }},
-	{"ReleaseCreate", "provision and create_release", nil},
-	{"DeploymentCreate", "provision and verify", nil},
-	{"ProjectEdit", "override", nil},
-	{"MachineDelete", "cleanup in mode delete", cleansUpBy(pipeline.CleanupDelete)},
-	{"RunbookView", "cleanup in mode runbook", cleansUpBy(pipeline.CleanupRunbook)},
-	{"RunbookRunCreate", "cleanup in mode runbook", cleansUpBy(pipeline.CleanupRunbook)},
-	{"RunbookRunView", "cleanup in mode runbook", cleansUpBy(pipeline.CleanupRunbook)},
+	{permission: "EnvironmentView", purpose: "looking"},
+	{permission: "MachineView", purpose: "looking"},
+	{permission: "ProjectView", purpose: "looking"},
+	{permission: "ReleaseView", purpose: "looking"},
+	{permission: "DeploymentView", purpose: "looking"},
+	{permission: "TaskView", purpose: "looking"},
+	{permission: "ProcessView", purpose: "looking"},
+	{permission: "LifecycleView", purpose: "looking"},
+	{permission: "FeedView", purpose: "looking"},
+	{permission: "TenantView", purpose: "looking up the tenant", only: func(p pipeline.Pipeline) bool { return p.Tenant != "" }},
+	{permission: "ReleaseCreate", purpose: "provision and create_release"},
+	{permission: "DeploymentCreate", purpose: "provision and verify"},
+	{permission: "ProjectEdit", purpose: "override"},
+	{permission: "MachineDelete", purpose: "cleanup in mode delete", only: cleansUpBy(pipeline.CleanupDelete)},
+	{permission: "RunbookView", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
+	{permission: "RunbookRunCreate", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
+	{permission: "RunbookRunView", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
+	{permission: "DeploymentFreezeAdminister", purpose: "letting a run ignore a deployment freeze", optional: true},
 }
 
 func cleansUpBy(mode pipeline.CleanupMode) func(pipeline.Pipeline) bool {
@@ -57,14 +60,19 @@ func (x *patient) permissions(ctx context.Context) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
-	var names, lines []string
+	var names, lines, optional []string
 	for _, n := range needsOf(x.Pipeline) {
-		if !granted.Has(n.permission) {
-			names = append(names, n.permission)
-			lines = append(lines, fmt.Sprintf("%s, for %s.", n.permission, n.purpose))
+		switch line := fmt.Sprintf("%s, for %s.", n.permission, n.purpose); {
+		case granted.Has(n.permission):
+		case n.optional:
+			optional = append(optional, line)
+		default:
+			names, lines = append(names, n.permission), append(lines, line)
 		}
 	}
 	switch {
+	case len(names) == 0 && len(optional) > 0:
+		return noted("The API key's user has all permissions that runs of this pipeline take, but not all that operators may want.").listing(optional), nil
 	case len(names) == 0:
 		return fine("The API key's user has all permissions that runs of this pipeline take."), nil
 	case !granted.Known:
@@ -73,6 +81,6 @@ func (x *patient) permissions(ctx context.Context) (finding, error) {
 	default:
 		return wrong("The API key's user lacks %s.", counted(len(names), "permission")).
 			with("give it %s in Octopus under Configuration, Teams, for the environment %s and both projects", strings.Join(names, ", "), x.Environment).
-			listing(lines), nil
+			listing(append(lines, optional...)), nil
 	}
 }

@@ -157,6 +157,15 @@ func targetFaults() map[string]planted {
 			}
 			target("EnvironmentIds", []string{c.scene.EnvironmentID, other})(c)
 		}, "targets", "", doctor.Warning, []string{"2 environments", "clean-up"}, nil},
+		"a target of several tenants": {func(c *clinic) {
+			one, err := c.octopus.AddTenant("Acme")
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			c.edit("machines/"+c.scene.TargetIDs[0], func(d map[string]any) {
+				d["TenantedDeploymentParticipation"], d["TenantIds"] = "TenantedOrUntenanted", []string{one}
+			})
+		}, "targets", "", doctor.Warning, []string{"serves tenants too; clean-up"}, nil},
 		"a target of another policy": {func(c *clinic) {
 			target("MachinePolicyId", c.only("machinepolicies", "Default Machine Policy")[len("machinepolicies/"):])(c)
 		}, "target-policy", "", doctor.Warning, []string{`"Default Machine Policy"`, "1 target"}, nil},

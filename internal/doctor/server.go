@@ -19,6 +19,9 @@ const (
 	oldestVersion = "2020.1"
 	// builtAgainst is the range of versions that regrow was built against.
 	builtAgainst = "2024.2 to 2026.3"
+	// reachTimeout bounds the first talk to a server or to the database: where
+	// nothing answers at all, people should not wait long to hear it.
+	reachTimeout = 20 * time.Second
 )
 
 // server is what is known of one space of an Octopus Server.
@@ -49,7 +52,9 @@ func (e *examination) newServer(ctx context.Context, c config.Server) *server {
 		if err != nil {
 			return octopus.ServerInfo{}, err
 		}
-		return client.Ping(ctx)
+		ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+		defer cancel()
+		return again(ctx, client, client.Octopus.Ping)
 	})
 	// One request proves three things, one after the other.
 	proof := func(id string, before *fact[steadfast], disproved func(error) bool) *fact[steadfast] {

@@ -40,6 +40,10 @@ func (x *patient) targetsFit(ctx context.Context) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
+	whose, err := x.tenant.need(ctx)
+	if err != nil {
+		return finding{}, err
+	}
 	ours := 0
 	var odd []string
 	for _, t := range all {
@@ -53,8 +57,8 @@ func (x *patient) targetsFit(ctx context.Context) (finding, error) {
 		if len(t.EnvironmentIDs) > 1 {
 			odd = append(odd, fmt.Sprintf("%q is in %s; clean-up leaves it alone.", t.Name, counted(len(t.EnvironmentIDs), "environment")))
 		}
-		if len(t.TenantIDs) > 1 {
-			odd = append(odd, fmt.Sprintf("%q belongs to %s, each of which it serves.", t.Name, counted(len(t.TenantIDs), "tenant")))
+		if others := t.Others(whose.ID); others != "" {
+			odd = append(odd, fmt.Sprintf("%q serves %s too; clean-up leaves it alone.", t.Name, others))
 		}
 	}
 	roles := strings.Join(x.Infrastructure.Roles, ", ")
