@@ -117,7 +117,7 @@ func testPipelines() []pipeline.Pipeline {
 		}
 	}
 	build := line("build", "build", "acme/shop", "Build", "main")
-	build.Application.Version = "{version}"
+	build.Application.Version, build.Tenant, build.Infrastructure.Git = "{version}", "Acme", pipeline.GitDefault
 	return []pipeline.Pipeline{
 		line("shop", "github", "acme/shop", "Production", "main", "release/**"),
 		line("preview", "github", "acme/*", "Preview", "main"),

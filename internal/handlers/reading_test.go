@@ -298,6 +298,14 @@ func TestPipelines(t *testing.T) {
 	if shop.LatestRun.Number != 2 || shop.Runs["running"] != 1 || shop.Runs["queued"] != 1 {
 		t.Errorf("its latest run is %+v, its counts %v", shop.LatestRun, shop.Runs)
 	}
+	if build := list[2]; build.Tenant != "Acme" || build.Infrastructure.Git != client.GitSourceDefault || build.Application.Git != "" {
+		t.Errorf("the pipeline of a tenant is %+v", build)
+	}
+	body := `{"pipeline":"build","branch":"main","commit":"` + sha('b') + `","version":"1.2.3"}`
+	tenants := as[client.Run](t, s.call(operatorToken, http.MethodPost, "/api/v1/runs", body).want(t, http.StatusCreated))
+	if tenants.Tenant != "Acme" || tenants.Environment != "Build" || run.Tenant != "" || run.Environment != "Production" {
+		t.Errorf("the tenants are %q and %q, the environments %q and %q", tenants.Tenant, run.Tenant, tenants.Environment, run.Environment)
+	}
 	if list[1].LatestRun.ID != uuid.Nil || len(list[1].Runs) != 0 {
 		t.Errorf("a pipeline without runs has %+v", list[1])
 	}
