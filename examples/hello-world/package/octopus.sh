@@ -36,9 +36,20 @@ connect() {
 # api METHOD PATH [CURL-ARGUMENT...] sends a request to the space. It sets status
 # (000 when there was no answer) and leaves the answer in $work/answer. Answers
 # that say "later" (429, 5xx) are asked for again a few times, after as long as
-# Octopus wants. The key goes through a file descriptor, because all processes
-# of a machine can see arguments.
+# Octopus wants; so are reads that got no answer. Writes may have come through
+# without one: whoever writes looks first.
 api() {
+	local try
+	for try in 1 2 3 4 5; do
+		request "$@"
+		[[ $1 == GET && $status == 000 && $try != 5 ]] || return 0
+		sleep "0.$try"
+	done
+}
+
+# request sends a request once. The key goes through a file descriptor, because
+# all processes of a machine can see arguments.
+request() {
 	local method=$1 path=$2
 	shift 2
 	: >"$work/answer"
