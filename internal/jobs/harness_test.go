@@ -448,8 +448,11 @@ func (w *world) post(path, body string) (id string, err error) {
 	}
 	defer answer.Body.Close()
 	var made struct{ ID string }
-	if err := json.NewDecoder(answer.Body).Decode(&made); err != nil || made.ID == "" {
-		return "", fmt.Errorf("posting to %s: %s, %v", path, answer.Status, err)
+	if err := json.NewDecoder(answer.Body).Decode(&made); err != nil {
+		return "", fmt.Errorf("posting to %s: %s, %w", path, answer.Status, err)
+	}
+	if made.ID == "" {
+		return "", fmt.Errorf("posting to %s: %s", path, answer.Status)
 	}
 	return made.ID, nil
 }

@@ -65,16 +65,8 @@ func (x *execution) releaseSpec(w releaseWanted) (octopus.ReleaseSpec, error) {
 	}, err
 }
 
-// checkApplication finds out before anything is replaced whether the
-// application's release can be made later.
-func (x *execution) checkApplication(ctx context.Context) error {
-	wanted, err := x.applicationWanted(ctx)
-	if err != nil {
-		return err
-	}
-	return x.checkRelease(ctx, wanted)
-}
-
+// checkRelease finds out before anything is replaced whether the application's
+// release can be made later.
 func (x *execution) checkRelease(ctx context.Context, wanted releaseWanted) error {
 	spec, err := x.releaseSpec(wanted)
 	if err != nil {
