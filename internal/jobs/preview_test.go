@@ -10,12 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 	"regrow/internal/simulator"
 )
@@ -26,7 +23,7 @@ func (w *world) preview(lines ...pipeline.Pipeline) []pipeline.Preview {
 	var starts []pipeline.Start
 	for _, p := range lines {
 		starts = append(starts, pipeline.Start{Pipeline: p, Commit: pipeline.Commit{
-			Repository: p.Repository, Ref: "refs/heads/main", SHA: "cccccccccc", Message: "Change it", Version: "4.5.6",
+			Repository: p.Repository, Ref: "refs/heads/main", SHA: "eeeeeeeeee", Message: "Change it", Version: "4.5.6",
 		}})
 	}
 	tx, err := w.pool.BeginTx(w.t.Context(), pgx.TxOptions{AccessMode: pgx.ReadOnly})
@@ -133,7 +130,7 @@ func TestForeseenRunComesTrue(t *testing.T) {
 	if len(survey.Findings) != 0 || !preview.Entry.Starts {
 		t.Errorf("it starts: %t; %s", preview.Entry.Starts, messages(survey))
 	}
-	run := w.commit(p, "cccccccccc")
+	run := w.commit(p, "eeeeeeeeee")
 	w.untilDone(run.ID, pipeline.Succeeded)
 	if run.Number != preview.Number {
 		t.Errorf("it is run #%d, foreseen was #%d", run.Number, preview.Number)
@@ -183,7 +180,7 @@ func TestPreviewOfATakenLane(t *testing.T) {
 	if got := messages(survey); !strings.HasPrefix(got, "notice: The run waits for its lane") {
 		t.Errorf("found: %s", got)
 	}
-	if third := w.commit(p, "cccccccccc"); third.Number != preview.Number || w.run(second.ID).Status != pipeline.Superseded {
+	if third := w.commit(p, "eeeeeeeeee"); third.Number != preview.Number || w.run(second.ID).Status != pipeline.Superseded {
 		t.Errorf("run #%d came, and run #2 is %s", third.Number, w.run(second.ID).Status)
 	}
 	// Two pipelines of one delivery enter one lane one after the other.
@@ -215,210 +212,4 @@ func TestPreviewWake(t *testing.T) {
 	if got := count(); got != 1 {
 		t.Errorf("%d runs would be woken, want the one that holds the lane", got)
 	}
-}
-
-// Each hindrance is told as the run itself tells it when it has failed by it.
-func TestSurveyFindsWhatARunFailsBy(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		spoil  func(*testing.T, *world)
-		change func(*pipeline.Pipeline)
-		want   string
-	}{
-		"no environment": {nil, func(p *pipeline.Pipeline) { p.Environment = "Moon" }, `there is no environment of that name`},
-		"no tenant":      {nil, func(p *pipeline.Pipeline) { p.Tenant = "Nobody" }, `there is no tenant of that name`},
-		"no project":     {nil, func(p *pipeline.Pipeline) { p.Infrastructure.Project = "Castle" }, `there is no project of that name`},
-		"no channel":     {nil, func(p *pipeline.Pipeline) { p.Application.Channel = "Beta" }, `there is no channel of that name`},
-		"a disabled project": {func(t *testing.T, w *world) {
-			t.Helper()
-			w.edit("projects/"+w.scene.ProjectID, func(d map[string]any) { d["IsDisabled"] = true })
-		}, nil, `Project Hello World is disabled`},
-		"a release of the application": {func(t *testing.T, w *world) {
-			t.Helper()
-			if _, err := w.sim.AddRelease(w.scene.ProjectID, "1.0.1"); err != nil {
-				t.Fatal(err)
-			}
-		}, nil, `"1.0.1"`},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, worldOptions{})
-			if test.spoil != nil {
-				test.spoil(t, w)
-			}
-			p := w.pipeline()
-			if test.change != nil {
-				test.change(&p)
-			}
-			_, survey := w.survey(p)
-			if !survey.Fails() || !strings.Contains(messages(survey), test.want) {
-				t.Errorf("found:\n%s\nwant %s", messages(survey), test.want)
-			}
-			failed := w.untilEnd(w.commit(p, "cccccccccc").ID)
-			if failed.Status != pipeline.Failed || !strings.Contains(messages(survey), "fails: "+failed.Reason+" ("+failed.Remedy+")") {
-				t.Errorf("the run is %s: %s (%s)\nforeseen was:\n%s", failed.Status, failed.Reason, failed.Remedy, messages(survey))
-			}
-		})
-	}
-}
-
-func TestSurveyFindsSeveralHindrancesAtOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	if _, err := w.sim.AddRelease(w.scene.InfrastructureProjectID, "0.1.1"); err != nil {
-		t.Fatal(err)
-	}
-	_, survey := w.survey(w.pipeline(func(p *pipeline.Pipeline) {
-		p.Environment, p.Tenant, p.Application.Channel = "Moon", "Nobody", "Beta"
-		p.Cleanup.Mode, p.Cleanup.Runbook = pipeline.CleanupRunbook, "Sweep"
-	}))
-	for _, want := range []string{`"Moon"`, `"Nobody"`, `"Beta"`, `"0.1.1"`, `"Sweep"`} {
-		if !strings.Contains(messages(survey), want) {
-			t.Errorf("nothing tells of %s:\n%s", want, messages(survey))
-		}
-	}
-	if survey.Infrastructure.Existing != pipeline.PresenceExists || survey.Infrastructure.ID == "" || survey.Infrastructure.URL == "" {
-		t.Errorf("the infrastructure release is foreseen as %+v", survey.Infrastructure)
-	}
-	if survey.Targets.Existing != pipeline.PresenceUnknown || survey.Override.Existing != pipeline.PresenceUnknown {
-		t.Errorf("in no environment: targets %s, override %s", survey.Targets.Existing, survey.Override.Existing)
-	}
-}
-
-func TestSurveyTellsOfAnUnpublishedRunbook(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	w.create("runbooks", fmt.Sprintf(`{"Name":"Sweep","ProjectId":%q}`, w.scene.InfrastructureProjectID))
-	p := w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Mode, p.Cleanup.Runbook = pipeline.CleanupRunbook, "Sweep" })
-	_, survey := w.survey(p)
-	if got := messages(survey); !strings.Contains(got, "fails: Runbook Sweep") {
-		t.Errorf("found: %s", got)
-	}
-	if survey.Targets.List[0].Fate != pipeline.FateRunbook {
-		t.Errorf("foreseen is %+v", survey.Targets.List)
-	}
-}
-
-// An override that people set is named, also when regrow's notes look like it.
-func TestSurveyNamesAnOverrideOfSomebodyElse(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	release := w.create("releases", fmt.Sprintf(`{"ProjectId":%q,"Version":"9.9.9","ReleaseNotes":"[regrow run %s]"}`, w.scene.ProjectID, uuid.New()))
-	w.edit("projects/"+w.scene.ProjectID, func(d map[string]any) {
-		d["AutoDeployReleaseOverrides"] = []any{map[string]any{"EnvironmentId": w.scene.EnvironmentID, "TenantId": nil, "ReleaseId": release}}
-	})
-	_, survey := w.survey(w.pipeline())
-	override := survey.Override
-	if override.Existing != pipeline.PresenceExists || override.ReleaseID != release || override.ReleaseVersion != "9.9.9" || override.Run != nil {
-		t.Errorf("the override is %+v", override)
-	}
-	if got := messages(survey); !strings.Contains(got, "notice: The override of Hello World in Development names release 9.9.9") {
-		t.Errorf("found: %s", got)
-	}
-}
-
-// What provision would wait for is told in its own words.
-func TestSurveyTellsWhatARunWouldWaitFor(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	release, err := w.sim.AddRelease(w.scene.InfrastructureProjectID, "0.0.9")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.create("deployments", fmt.Sprintf(`{"ReleaseId":%q,"EnvironmentId":%q}`, release, w.scene.EnvironmentID))
-	_, survey := w.survey(w.pipeline())
-	run := w.commit(w.pipeline(), "cccccccccc")
-	w.untilWaiting(run.ID, pipeline.Provision, "has to end first")
-	if got, want := messages(survey), "waits: "+w.run(run.ID).Reason+" ()"; got != want {
-		t.Errorf("found %q, the run says %q", got, want)
-	}
-}
-
-func TestSurveyForeseesEachTargetsFate(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Targets: 3}})
-	other, err := w.sim.AddEnvironment("Staging")
-	if err != nil {
-		t.Fatal(err)
-	}
-	shared, disabled := w.scene.TargetIDs[0], w.scene.TargetIDs[1]
-	w.edit("machines/"+shared, func(d map[string]any) { d["EnvironmentIds"] = []string{w.scene.EnvironmentID, other} })
-	w.edit("machines/"+disabled, func(d map[string]any) { d["IsDisabled"] = true })
-	_, survey := w.survey(w.pipeline())
-	want := map[string]pipeline.Fate{shared: pipeline.FateStays, disabled: pipeline.FateRemoved, w.scene.TargetIDs[2]: pipeline.FateRemovedWhenGone}
-	got := map[string]pipeline.Fate{}
-	for _, target := range survey.Targets.List {
-		got[target.ID] = target.Fate
-		if target.Reason == "" || target.URL == "" {
-			t.Errorf("foreseen without a reason or an address: %+v", target)
-		}
-	}
-	if !maps.Equal(got, want) {
-		t.Errorf("foreseen are %v, want %v", got, want)
-	}
-}
-
-// Octopus being away, closed to us, in trouble or slow makes things unknown, and
-// what regrow knows by itself is told all the same.
-func TestSurveyWithoutOctopus(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		fault simulator.Fault
-		want  string
-		fails bool
-		// asked is how often Octopus may be asked in vain.
-		asked int
-	}{
-		"away":    {simulator.Fault{DropBefore: true}, "unknown: Could not", false, 1},
-		"slow":    {simulator.Fault{Delay: time.Hour}, "unknown: Could not", false, 1},
-		"closed":  {simulator.Fault{Status: http.StatusUnauthorized}, "fails: ", true, 1},
-		"trouble": {simulator.Fault{Status: http.StatusServiceUnavailable}, "unknown: Could not", false, 100},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, worldOptions{})
-			w.fault(test.fault)
-			preview := w.preview(w.pipeline(func(p *pipeline.Pipeline) {
-				p.Application.Version = "{version}"
-				p.Application.Packages = []pipeline.Package{{Step: "Deploy", Version: "{version}"}}
-			}))[0]
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-			defer cancel()
-			asked := 0
-			w.engine = w.start(func(c *Config) { wrap(c, func(o Octopus) Octopus { return countingLooks{o, &asked} }) })
-			survey := w.engine.Survey(ctx, preview)
-			if got := messages(survey); !strings.HasPrefix(got, test.want) || survey.Fails() != test.fails {
-				t.Errorf("found: %s", got)
-			}
-			if asked == 0 || asked > test.asked {
-				t.Errorf("Octopus was asked for a project or an environment %d times, want at most %d", asked, test.asked)
-			}
-			if got := survey.Application; got.Version != "4.5.6" || got.Existing != pipeline.PresenceUnknown || !slices.Equal(got.Packages, []pipeline.PackageVersion{{Step: "Deploy", Version: "4.5.6"}}) {
-				t.Errorf("the application release is foreseen as %+v", got)
-			}
-			for _, presence := range []pipeline.Presence{survey.Infrastructure.Existing, survey.Override.Existing, survey.Targets.Existing, survey.Freezes.Existing} {
-				if presence != pipeline.PresenceUnknown {
-					t.Errorf("without Octopus something is said to be %s", presence)
-				}
-			}
-		})
-	}
-}
-
-// countingLooks counts the first looks of a survey's parts.
-type countingLooks struct {
-	Octopus
-	asked *int
-}
-
-func (c countingLooks) Project(ctx context.Context, name string) (octopus.Project, error) {
-	*c.asked++
-	return c.Octopus.Project(ctx, name)
-}
-
-func (c countingLooks) Environment(ctx context.Context, name string) (octopus.Environment, error) {
-	*c.asked++
-	return c.Octopus.Environment(ctx, name)
 }
