@@ -163,7 +163,7 @@ func TestOneBrokenCheckHidesNoOther(t *testing.T) {
 					client, err := open(s)
 					return unwell{client, test.freezes}, err
 				}
-				o.CheckTimeout = 3 * time.Second
+				o.CheckTimeout = 5 * time.Second
 			})
 			report := c.examine()
 			if report.Status != doctor.Warnings {
