@@ -583,7 +583,7 @@ type Delivery struct {
 	Duplicates int32  `json:"duplicates"`
 	Event      string `json:"event"`
 
-	// ExternalID The sender's id of the delivery.
+	// ExternalID The sender's id of the delivery; of a redelivery, one that no sender can have.
 	ExternalID string             `json:"external_id"`
 	ID         openapi_types.UUID `json:"id"`
 	Kind       string             `json:"kind"`
@@ -591,7 +591,17 @@ type Delivery struct {
 	Outcome    DeliveryOutcome    `json:"outcome"`
 	Reason     string             `json:"reason,omitempty,omitzero"`
 	ReceivedAt time.Time          `json:"received_at"`
-	RunCount   int64              `json:"run_count"`
+
+	// RedeliveredBy The name of the operator's token.
+	RedeliveredBy string `json:"redelivered_by,omitempty,omitzero"`
+
+	// Redeliveries The deliveries as which this one was played again, oldest first.
+	Redeliveries []openapi_types.UUID `json:"redeliveries,omitempty,omitzero"`
+
+	// RedeliveryOf The delivery that an operator had played again as this one.
+	RedeliveryOf     openapi_types.UUID `json:"redelivery_of,omitempty,omitzero"`
+	RedeliveryReason string             `json:"redelivery_reason,omitempty,omitzero"`
+	RunCount         int64              `json:"run_count"`
 
 	// Size The stored body's size in bytes.
 	Size   int    `json:"size"`
@@ -1196,6 +1206,12 @@ type Receipt struct {
 // ReceiptStatus defines model for Receipt.Status.
 type ReceiptStatus string
 
+// RedeliverRequest defines model for RedeliverRequest.
+type RedeliverRequest struct {
+	// Reason Why, for those who read the history.
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
 // RetryRequest defines model for RetryRequest.
 type RetryRequest struct {
 	From Stage `json:"from,omitempty,omitzero"`
@@ -1356,6 +1372,9 @@ type After = openapi_types.UUID
 // AfterNumber defines model for AfterNumber.
 type AfterNumber = int64
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // Limit defines model for Limit.
 type Limit = int32
 
@@ -1403,6 +1422,9 @@ type ListDeliveriesParams struct {
 	ExternalID *string          `form:"external_id,omitempty" json:"external_id,omitempty"`
 	Outcome    *DeliveryOutcome `form:"outcome,omitempty" json:"outcome,omitempty"`
 
+	// RedeliveryOf The delivery that was played again as these.
+	RedeliveryOf *openapi_types.UUID `form:"redelivery_of,omitempty" json:"redelivery_of,omitempty"`
+
 	// From Received at this time or later.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
@@ -1414,6 +1436,12 @@ type ListDeliveriesParams struct {
 
 	// Limit The most entries of a page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// RedeliverParams defines parameters for Redeliver.
+type RedeliverParams struct {
+	// IdempotencyKey The caller's own id of this request.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -1461,7 +1489,7 @@ type ListRunsParams struct {
 // CreateRunParams defines parameters for CreateRun.
 type CreateRunParams struct {
 	// IdempotencyKey The caller's own id of this request.
-	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListRunEventsParams defines parameters for ListRunEvents.
@@ -1475,6 +1503,9 @@ type ListRunEventsParams struct {
 	// LastEventID As `after`, for streams; wins over it.
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
 }
+
+// RedeliverJSONRequestBody defines body for Redeliver for application/json ContentType.
+type RedeliverJSONRequestBody = RedeliverRequest
 
 // PlanWebhookJSONRequestBody defines body for PlanWebhook for application/json ContentType.
 type PlanWebhookJSONRequestBody = PlanRequest
@@ -1636,6 +1667,40 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/deliveries/{id} (the `GetDelivery` operationId).
 	GetDelivery(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedeliverWithBody Play a delivery again
+	//
+	// What is stored of the delivery is read again and matched against the
+	// configuration of today, as a new delivery with an id and runs of its own
+	// that points to the old one (`redelivery_of`). Its commit counts as the
+	// newest of its pipelines, whatever came in between. An Octopus event wakes
+	// runs again.
+	//
+	// Refused when the source is not configured any more (409), or when what is
+	// stored cannot be taken any more (422). With an `Idempotency-Key`, repeating
+	// the request finds the redelivery that the first one made.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/deliveries/{id}/redeliver (the `Redeliver` operationId).
+	RedeliverWithBody(ctx context.Context, id openapi_types.UUID, params *RedeliverParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Redeliver Play a delivery again
+	//
+	// What is stored of the delivery is read again and matched against the
+	// configuration of today, as a new delivery with an id and runs of its own
+	// that points to the old one (`redelivery_of`). Its commit counts as the
+	// newest of its pipelines, whatever came in between. An Octopus event wakes
+	// runs again.
+	//
+	// Refused when the source is not configured any more (409), or when what is
+	// stored cannot be taken any more (422). With an `Idempotency-Key`, repeating
+	// the request finds the redelivery that the first one made.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/deliveries/{id}/redeliver (the `Redeliver` operationId).
+	Redeliver(ctx context.Context, id openapi_types.UUID, params *RedeliverParams, body RedeliverJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListJobs List jobs, newest first
 	//
@@ -1815,6 +1880,60 @@ func (c *Client) ListDeliveries(ctx context.Context, params *ListDeliveriesParam
 // Corresponds with GET /api/v1/deliveries/{id} (the `GetDelivery` operationId).
 func (c *Client) GetDelivery(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDeliveryRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedeliverWithBody Play a delivery again
+//
+// What is stored of the delivery is read again and matched against the
+// configuration of today, as a new delivery with an id and runs of its own
+// that points to the old one (`redelivery_of`). Its commit counts as the
+// newest of its pipelines, whatever came in between. An Octopus event wakes
+// runs again.
+//
+// Refused when the source is not configured any more (409), or when what is
+// stored cannot be taken any more (422). With an `Idempotency-Key`, repeating
+// the request finds the redelivery that the first one made.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/deliveries/{id}/redeliver (the `Redeliver` operationId).
+func (c *Client) RedeliverWithBody(ctx context.Context, id openapi_types.UUID, params *RedeliverParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeliverRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Redeliver Play a delivery again
+//
+// What is stored of the delivery is read again and matched against the
+// configuration of today, as a new delivery with an id and runs of its own
+// that points to the old one (`redelivery_of`). Its commit counts as the
+// newest of its pipelines, whatever came in between. An Octopus event wakes
+// runs again.
+//
+// Refused when the source is not configured any more (409), or when what is
+// stored cannot be taken any more (422). With an `Idempotency-Key`, repeating
+// the request finds the redelivery that the first one made.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/deliveries/{id}/redeliver (the `Redeliver` operationId).
+func (c *Client) Redeliver(ctx context.Context, id openapi_types.UUID, params *RedeliverParams, body RedeliverJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedeliverRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2228,6 +2347,18 @@ func NewListDeliveriesRequest(server string, params *ListDeliveriesParams) (*htt
 
 		}
 
+		if params.RedeliveryOf != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "redelivery_of", *params.RedeliveryOf, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.From != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
@@ -2319,6 +2450,68 @@ func NewGetDeliveryRequest(server string, id openapi_types.UUID) (*http.Request,
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRedeliverRequest calls the generic Redeliver builder with application/json body
+func NewRedeliverRequest(server string, id openapi_types.UUID, params *RedeliverParams, body RedeliverJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRedeliverRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRedeliverRequestWithBody constructs an http.Request for the Redeliver method, with any body, and a specified content type
+func NewRedeliverRequestWithBody(server string, id openapi_types.UUID, params *RedeliverParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/deliveries/%s/redeliver", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -3080,6 +3273,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/deliveries/{id} (the `GetDelivery` operationId).
 	GetDeliveryWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*GetDeliveryResponse, error)
 
+	// RedeliverWithBodyWithResponse Play a delivery again
+	//
+	// What is stored of the delivery is read again and matched against the
+	// configuration of today, as a new delivery with an id and runs of its own
+	// that points to the old one (`redelivery_of`). Its commit counts as the
+	// newest of its pipelines, whatever came in between. An Octopus event wakes
+	// runs again.
+	//
+	// Refused when the source is not configured any more (409), or when what is
+	// stored cannot be taken any more (422). With an `Idempotency-Key`, repeating
+	// the request finds the redelivery that the first one made.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/deliveries/{id}/redeliver (the `Redeliver` operationId).
+	RedeliverWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *RedeliverParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeliverResponse, error)
+
+	// RedeliverWithResponse Play a delivery again
+	//
+	// What is stored of the delivery is read again and matched against the
+	// configuration of today, as a new delivery with an id and runs of its own
+	// that points to the old one (`redelivery_of`). Its commit counts as the
+	// newest of its pipelines, whatever came in between. An Octopus event wakes
+	// runs again.
+	//
+	// Refused when the source is not configured any more (409), or when what is
+	// stored cannot be taken any more (422). With an `Idempotency-Key`, repeating
+	// the request finds the redelivery that the first one made.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/deliveries/{id}/redeliver (the `Redeliver` operationId).
+	RedeliverWithResponse(ctx context.Context, id openapi_types.UUID, params *RedeliverParams, body RedeliverJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeliverResponse, error)
+
 	// ListJobsWithResponse List jobs, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3356,6 +3583,117 @@ func (r GetDeliveryResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetDeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RedeliverResponse201Headers the declared response headers of an HTTP 201 response for Redeliver
+type RedeliverResponse201Headers struct {
+	Location string
+}
+
+// RedeliverResponse503Headers the declared response headers of an HTTP 503 response for Redeliver
+type RedeliverResponse503Headers struct {
+	RetryAfter int
+}
+
+type RedeliverResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Receipt
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Receipt
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Unprocessable
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RedeliverResponse201Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RedeliverResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RedeliverResponse) GetJSON200() *Receipt {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RedeliverResponse) GetJSON201() *Receipt {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RedeliverResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RedeliverResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RedeliverResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RedeliverResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RedeliverResponse) GetApplicationProblemJSON422() *Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RedeliverResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RedeliverResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RedeliverResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RedeliverResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedeliverResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RedeliverResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4188,6 +4526,52 @@ func (c *ClientWithResponses) GetDeliveryWithResponse(ctx context.Context, id op
 	return ParseGetDeliveryResponse(rsp)
 }
 
+// RedeliverWithBodyWithResponse Play a delivery again
+//
+// What is stored of the delivery is read again and matched against the
+// configuration of today, as a new delivery with an id and runs of its own
+// that points to the old one (`redelivery_of`). Its commit counts as the
+// newest of its pipelines, whatever came in between. An Octopus event wakes
+// runs again.
+//
+// Refused when the source is not configured any more (409), or when what is
+// stored cannot be taken any more (422). With an `Idempotency-Key`, repeating
+// the request finds the redelivery that the first one made.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/deliveries/{id}/redeliver (the `Redeliver` operationId).
+func (c *ClientWithResponses) RedeliverWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *RedeliverParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RedeliverResponse, error) {
+	rsp, err := c.RedeliverWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeliverResponse(rsp)
+}
+
+// RedeliverWithResponse Play a delivery again
+//
+// What is stored of the delivery is read again and matched against the
+// configuration of today, as a new delivery with an id and runs of its own
+// that points to the old one (`redelivery_of`). Its commit counts as the
+// newest of its pipelines, whatever came in between. An Octopus event wakes
+// runs again.
+//
+// Refused when the source is not configured any more (409), or when what is
+// stored cannot be taken any more (422). With an `Idempotency-Key`, repeating
+// the request finds the redelivery that the first one made.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/deliveries/{id}/redeliver (the `Redeliver` operationId).
+func (c *ClientWithResponses) RedeliverWithResponse(ctx context.Context, id openapi_types.UUID, params *RedeliverParams, body RedeliverJSONRequestBody, reqEditors ...RequestEditorFn) (*RedeliverResponse, error) {
+	rsp, err := c.Redeliver(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedeliverResponse(rsp)
+}
+
 // ListJobsWithResponse List jobs, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -4536,6 +4920,111 @@ func ParseGetDeliveryResponse(rsp *http.Response) (*GetDeliveryResponse, error) 
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseRedeliverResponse parses an HTTP response from a RedeliverWithResponse call
+func ParseRedeliverResponse(rsp *http.Response) (*RedeliverResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedeliverResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Receipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Receipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RedeliverResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 503:
+		var headers RedeliverResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil

@@ -14,7 +14,7 @@ func (h *handler) ListDeliveries(ctx context.Context, request api.ListDeliveries
 	asked := request.Params
 	limit := pageSize(asked.Limit)
 	found, err := h.store.SearchDeliveries(ctx, store.SearchDeliveriesParams{
-		Source: asked.Source, Event: asked.Event, ExternalID: asked.ExternalID, Outcome: text(asked.Outcome),
+		Source: asked.Source, Event: asked.Event, ExternalID: asked.ExternalID, Outcome: text(asked.Outcome), RedeliveryOf: asked.RedeliveryOf,
 		ReceivedFrom: asked.From, ReceivedTo: asked.To, Before: asked.After, Count: limit + 1,
 	})
 	if err != nil {
@@ -39,11 +39,17 @@ func (h *handler) GetDelivery(ctx context.Context, request api.GetDeliveryReques
 	if err != nil {
 		return nil, fmt.Errorf("reading the runs of delivery %s: %w", request.ID, err)
 	}
+	redeliveries, err := h.store.RedeliveriesOf(ctx, request.ID)
+	if err != nil {
+		return nil, fmt.Errorf("reading the redeliveries of delivery %s: %w", request.ID, err)
+	}
 	return api.GetDelivery200JSONResponse{
 		Delivery: showDelivery(store.SearchDeliveriesRow{
 			ID: found.ID, Source: found.Source, ExternalID: found.ExternalID, Kind: found.Kind, Event: found.Event,
 			ReceivedAt: found.ReceivedAt, Outcome: found.Outcome, Reason: found.Reason, Mismatches: found.Mismatches,
 			Duplicates: found.Duplicates, Size: int32(len(found.Body)), RunCount: int64(len(runs)),
+			RedeliveryOf: found.RedeliveryOf, RedeliveredBy: found.RedeliveredBy, RedeliveryReason: found.RedeliveryReason,
+			Redeliveries: redeliveries,
 		}),
 		Headers: found.Headers,
 		Body:    strings.ToValidUTF8(string(found.Body), "\uFFFD"),
@@ -52,9 +58,14 @@ func (h *handler) GetDelivery(ctx context.Context, request api.GetDeliveryReques
 }
 
 func showDelivery(row store.SearchDeliveriesRow) api.Delivery {
-	return api.Delivery{
+	shown := api.Delivery{
 		ID: row.ID, Source: row.Source, ExternalID: row.ExternalID, Kind: row.Kind, Event: row.Event,
 		ReceivedAt: row.ReceivedAt.UTC(), Outcome: api.DeliveryOutcome(row.Outcome), Reason: row.Reason,
 		Mismatches: mismatches(row.Mismatches), Duplicates: row.Duplicates, Size: int(row.Size), RunCount: row.RunCount,
+		RedeliveredBy: row.RedeliveredBy, RedeliveryReason: row.RedeliveryReason, Redeliveries: row.Redeliveries,
 	}
+	if row.RedeliveryOf != nil {
+		shown.RedeliveryOf = *row.RedeliveryOf
+	}
+	return shown
 }

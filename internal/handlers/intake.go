@@ -90,42 +90,50 @@ func lastMatch(line pipeline.Pipeline, source string, commits []pipeline.Commit)
 	return found, mismatch
 }
 
-// takeIn stores a delivery with all that follows from it in one transaction:
-// what is answered with 2xx is committed. Whatever goes wrong is answered with
-// 503, also when it is not known whether the commit went through: the sender
-// comes again, and the delivery's id tells.
+// takeIn stores a verified delivery with all that follows from it.
 func (h *handler) takeIn(ctx context.Context, a arrival) (api.Receipt, int, error) {
-	// The sender may hang up; the delivery has arrived all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Timing.Intake)
-	defer cancel()
-	todo := h.plan(a)
-	var receipt api.Receipt
-	err := pgx.BeginFunc(ctx, h.Pool, func(tx pgx.Tx) (err error) {
-		receipt, err = h.storeDelivery(ctx, tx, a, todo)
-		return err
-	})
-	if err != nil {
+	receipt, _, err := h.intake(ctx, store.InsertDeliveryParams{
+		ID: h.NewID(), Source: a.source.Receiver.Name(), ExternalID: a.delivery.ID, Kind: string(a.source.Receiver.Kind()),
+		Event: a.delivery.Event, ReceivedAt: a.received,
+		Headers: a.headers, Body: a.delivery.Body, BodySha256: sum(a.delivery.Body),
+	}, h.plan(a))
+	switch {
+	case err != nil:
 		return api.Receipt{}, 0, problemf(unavailable, "the delivery could not be stored; send it again").because(err)
-	}
-	if receipt.Status == api.ReceiptStatusAccepted {
+	case receipt.Status == api.ReceiptStatusAccepted:
 		return receipt, http.StatusAccepted, nil
 	}
 	return receipt, http.StatusOK, nil
 }
 
-func (h *handler) storeDelivery(ctx context.Context, tx pgx.Tx, a arrival, todo plan) (api.Receipt, error) {
+// intake stores a delivery with all that follows from it in one transaction:
+// what is answered with 2xx is committed. After an error nobody knows whether the
+// commit went through, so that it is to be answered with 503, whatever it is: the
+// sender comes again, and the delivery's id tells (repeated).
+func (h *handler) intake(ctx context.Context, row store.InsertDeliveryParams, todo plan) (receipt api.Receipt, repeated bool, err error) {
+	// The sender may hang up; the delivery has arrived all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Timing.Intake)
+	defer cancel()
+	row.Outcome, row.Reason, row.Mismatches = todo.outcome(), todo.reason, noNil(todo.mismatches)
+	err = store.InTx(ctx, h.Pool, "intake", func(tx pgx.Tx) (err error) {
+		receipt, repeated, err = h.storeDelivery(ctx, tx, row, todo)
+		return err
+	})
+	return receipt, repeated, err
+}
+
+func (h *handler) storeDelivery(ctx context.Context, tx pgx.Tx, row store.InsertDeliveryParams, todo plan) (_ api.Receipt, repeated bool, _ error) {
 	queries := h.store.WithTx(tx)
-	row := store.InsertDeliveryParams{
-		ID: h.NewID(), Source: a.source.Receiver.Name(), ExternalID: a.delivery.ID, Kind: string(a.source.Receiver.Kind()),
-		Event: a.delivery.Event, ReceivedAt: a.received, Headers: a.headers, Body: a.delivery.Body, BodySha256: sum(a.delivery.Body),
-		Outcome: todo.outcome(), Reason: todo.reason, Mismatches: noNil(todo.mismatches),
-	}
 	inserted, err := queries.InsertDelivery(ctx, row)
-	if err != nil {
-		return api.Receipt{}, fmt.Errorf("inserting the delivery: %w", err)
-	}
-	if inserted == 0 {
-		return duplicateReceipt(ctx, queries, row)
+	switch {
+	case err != nil:
+		return api.Receipt{}, false, fmt.Errorf("inserting the delivery: %w", err)
+	case inserted == 0 && row.RedeliveryOf != nil:
+		receipt, err := repeatedRedelivery(ctx, queries, row)
+		return receipt, true, err
+	case inserted == 0:
+		receipt, err := duplicateReceipt(ctx, queries, row)
+		return receipt, true, err
 	}
 	receipt := api.Receipt{
 		Status: api.ReceiptStatus(row.Outcome), Delivery: row.ID, Runs: []api.RunRef{},
@@ -133,15 +141,15 @@ func (h *handler) storeDelivery(ctx context.Context, tx pgx.Tx, a arrival, todo 
 	}
 	if todo.wakes != "" {
 		if receipt.Woken, err = h.Runs.Wake(ctx, tx, todo.wakes); err != nil {
-			return api.Receipt{}, fmt.Errorf("waking runs: %w", err)
+			return api.Receipt{}, false, fmt.Errorf("waking runs: %w", err)
 		}
 	}
 	runs, err := h.create(ctx, tx, row.ID, todo.starts)
 	if err != nil {
-		return api.Receipt{}, err
+		return api.Receipt{}, false, err
 	}
 	receipt.Runs = runRefs(runs)
-	return receipt, nil
+	return receipt, false, nil
 }
 
 // create makes the runs of a delivery.

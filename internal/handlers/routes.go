@@ -55,6 +55,7 @@ func (h *handler) router() http.Handler {
 		r.Post("/api/v1/runs/{id}/retry", rest.RetryRun)
 		r.Post("/api/v1/runs/{id}/cancel", rest.CancelRun)
 		r.Post("/api/v1/runs/{id}/ignore-freeze", rest.IgnoreFreeze)
+		r.Post("/api/v1/deliveries/{id}/redeliver", rest.Redeliver)
 	})
 	return r
 }

@@ -17,7 +17,7 @@ import (
 const countDuplicate = `-- name: CountDuplicate :one
 update deliveries set duplicates = duplicates + 1
 where source = $1 and external_id = $2
-returning id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches, duplicates
+returning id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches, duplicates, redelivery_of, redelivered_by, redelivery_reason, redelivery_key
 `
 
 type CountDuplicateParams struct {
@@ -43,6 +43,40 @@ func (q *Queries) CountDuplicate(ctx context.Context, arg CountDuplicateParams) 
 		&i.Reason,
 		&i.Mismatches,
 		&i.Duplicates,
+		&i.RedeliveryOf,
+		&i.RedeliveredBy,
+		&i.RedeliveryReason,
+		&i.RedeliveryKey,
+	)
+	return i, err
+}
+
+const countRepeatedKey = `-- name: CountRepeatedKey :one
+update deliveries set duplicates = duplicates + 1 where redelivery_key = $1::text returning id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches, duplicates, redelivery_of, redelivered_by, redelivery_reason, redelivery_key
+`
+
+// Notes on a redelivery that its key came again, and returns it.
+func (q *Queries) CountRepeatedKey(ctx context.Context, key string) (Delivery, error) {
+	row := q.db.QueryRow(ctx, countRepeatedKey, key)
+	var i Delivery
+	err := row.Scan(
+		&i.ID,
+		&i.Source,
+		&i.ExternalID,
+		&i.Kind,
+		&i.Event,
+		&i.ReceivedAt,
+		&i.Headers,
+		&i.Body,
+		&i.BodySha256,
+		&i.Outcome,
+		&i.Reason,
+		&i.Mismatches,
+		&i.Duplicates,
+		&i.RedeliveryOf,
+		&i.RedeliveredBy,
+		&i.RedeliveryReason,
+		&i.RedeliveryKey,
 	)
 	return i, err
 }
@@ -78,7 +112,7 @@ func (q *Queries) FindDelivery(ctx context.Context, arg FindDeliveryParams) (Fin
 }
 
 const getDelivery = `-- name: GetDelivery :one
-select id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches, duplicates from deliveries where id = $1
+select id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches, duplicates, redelivery_of, redelivered_by, redelivery_reason, redelivery_key from deliveries where id = $1
 `
 
 func (q *Queries) GetDelivery(ctx context.Context, id uuid.UUID) (Delivery, error) {
@@ -98,32 +132,42 @@ func (q *Queries) GetDelivery(ctx context.Context, id uuid.UUID) (Delivery, erro
 		&i.Reason,
 		&i.Mismatches,
 		&i.Duplicates,
+		&i.RedeliveryOf,
+		&i.RedeliveredBy,
+		&i.RedeliveryReason,
+		&i.RedeliveryKey,
 	)
 	return i, err
 }
 
 const insertDelivery = `-- name: InsertDelivery :execrows
-insert into deliveries (id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-on conflict (source, external_id) do nothing
+insert into deliveries (id, source, external_id, kind, event, received_at, headers, body, body_sha256, outcome, reason, mismatches,
+    redelivery_of, redelivered_by, redelivery_reason, redelivery_key)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+on conflict do nothing
 `
 
 type InsertDeliveryParams struct {
-	ID         uuid.UUID
-	Source     string
-	ExternalID string
-	Kind       string
-	Event      string
-	ReceivedAt time.Time
-	Headers    http.Header
-	Body       []byte
-	BodySha256 []byte
-	Outcome    string
-	Reason     string
-	Mismatches []pipeline.Mismatch
+	ID               uuid.UUID
+	Source           string
+	ExternalID       string
+	Kind             string
+	Event            string
+	ReceivedAt       time.Time
+	Headers          http.Header
+	Body             []byte
+	BodySha256       []byte
+	Outcome          string
+	Reason           string
+	Mismatches       []pipeline.Mismatch
+	RedeliveryOf     *uuid.UUID
+	RedeliveredBy    string
+	RedeliveryReason string
+	RedeliveryKey    *string
 }
 
-// Inserts nothing when the source has delivered this external id before.
+// Inserts nothing when the source has delivered this external id before, or when
+// the key has asked for a redelivery before.
 func (q *Queries) InsertDelivery(ctx context.Context, arg InsertDeliveryParams) (int64, error) {
 	result, err := q.db.Exec(ctx, insertDelivery,
 		arg.ID,
@@ -138,11 +182,39 @@ func (q *Queries) InsertDelivery(ctx context.Context, arg InsertDeliveryParams) 
 		arg.Outcome,
 		arg.Reason,
 		arg.Mismatches,
+		arg.RedeliveryOf,
+		arg.RedeliveredBy,
+		arg.RedeliveryReason,
+		arg.RedeliveryKey,
 	)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const redeliveriesOf = `-- name: RedeliveriesOf :many
+select id from deliveries where redelivery_of = $1::uuid order by id
+`
+
+func (q *Queries) RedeliveriesOf(ctx context.Context, id uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, redeliveriesOf, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const runsOfDelivery = `-- name: RunsOfDelivery :many

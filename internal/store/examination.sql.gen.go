@@ -40,9 +40,10 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 }
 
 const lastDeliveryOfSource = `-- name: LastDeliveryOfSource :one
-select received_at from deliveries where source = $1 order by id desc limit 1
+select received_at from deliveries where source = $1 and redelivery_of is null order by id desc limit 1
 `
 
+// What an operator had played again tells nothing of the sender.
 func (q *Queries) LastDeliveryOfSource(ctx context.Context, source string) (time.Time, error) {
 	row := q.db.QueryRow(ctx, lastDeliveryOfSource, source)
 	var received_at time.Time

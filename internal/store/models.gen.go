@@ -27,19 +27,23 @@ type Attempt struct {
 }
 
 type Delivery struct {
-	ID         uuid.UUID
-	Source     string
-	ExternalID string
-	Kind       string
-	Event      string
-	ReceivedAt time.Time
-	Headers    http.Header
-	Body       []byte
-	BodySha256 []byte
-	Outcome    string
-	Reason     string
-	Mismatches []pipeline.Mismatch
-	Duplicates int32
+	ID               uuid.UUID
+	Source           string
+	ExternalID       string
+	Kind             string
+	Event            string
+	ReceivedAt       time.Time
+	Headers          http.Header
+	Body             []byte
+	BodySha256       []byte
+	Outcome          string
+	Reason           string
+	Mismatches       []pipeline.Mismatch
+	Duplicates       int32
+	RedeliveryOf     *uuid.UUID
+	RedeliveredBy    string
+	RedeliveryReason string
+	RedeliveryKey    *string
 }
 
 type Job struct {

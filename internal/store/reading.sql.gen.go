@@ -104,17 +104,20 @@ func (q *Queries) RunStatus(ctx context.Context, id uuid.UUID) (pipeline.Status,
 
 const searchDeliveries = `-- name: SearchDeliveries :many
 select id, source, external_id, kind, event, received_at, outcome, reason, mismatches, duplicates, octet_length(body) as size,
+    redelivery_of, redelivered_by, redelivery_reason,
+    array(select again.id from deliveries again where again.redelivery_of = deliveries.id order by again.id)::uuid[] as redeliveries,
     (select count(*) from runs where runs.delivery_id = deliveries.id) as run_count
 from deliveries
 where ($1::text is null or source = $1)
   and ($2::text is null or event = $2)
   and ($3::text is null or external_id = $3)
   and ($4::text is null or outcome = $4)
-  and ($5::timestamptz is null or received_at >= $5)
-  and ($6::timestamptz is null or received_at < $6)
-  and ($7::uuid is null or id < $7)
+  and ($5::uuid is null or redelivery_of = $5)
+  and ($6::timestamptz is null or received_at >= $6)
+  and ($7::timestamptz is null or received_at < $7)
+  and ($8::uuid is null or id < $8)
 order by id desc
-limit $8
+limit $9
 `
 
 type SearchDeliveriesParams struct {
@@ -122,6 +125,7 @@ type SearchDeliveriesParams struct {
 	Event        *string
 	ExternalID   *string
 	Outcome      *string
+	RedeliveryOf *uuid.UUID
 	ReceivedFrom *time.Time
 	ReceivedTo   *time.Time
 	Before       *uuid.UUID
@@ -129,18 +133,22 @@ type SearchDeliveriesParams struct {
 }
 
 type SearchDeliveriesRow struct {
-	ID         uuid.UUID
-	Source     string
-	ExternalID string
-	Kind       string
-	Event      string
-	ReceivedAt time.Time
-	Outcome    string
-	Reason     string
-	Mismatches []pipeline.Mismatch
-	Duplicates int32
-	Size       int32
-	RunCount   int64
+	ID               uuid.UUID
+	Source           string
+	ExternalID       string
+	Kind             string
+	Event            string
+	ReceivedAt       time.Time
+	Outcome          string
+	Reason           string
+	Mismatches       []pipeline.Mismatch
+	Duplicates       int32
+	Size             int32
+	RedeliveryOf     *uuid.UUID
+	RedeliveredBy    string
+	RedeliveryReason string
+	Redeliveries     []uuid.UUID
+	RunCount         int64
 }
 
 // Without the bodies, which may be large.
@@ -150,6 +158,7 @@ func (q *Queries) SearchDeliveries(ctx context.Context, arg SearchDeliveriesPara
 		arg.Event,
 		arg.ExternalID,
 		arg.Outcome,
+		arg.RedeliveryOf,
 		arg.ReceivedFrom,
 		arg.ReceivedTo,
 		arg.Before,
@@ -174,6 +183,10 @@ func (q *Queries) SearchDeliveries(ctx context.Context, arg SearchDeliveriesPara
 			&i.Mismatches,
 			&i.Duplicates,
 			&i.Size,
+			&i.RedeliveryOf,
+			&i.RedeliveredBy,
+			&i.RedeliveryReason,
+			&i.Redeliveries,
 			&i.RunCount,
 		); err != nil {
 			return nil, err

@@ -36,6 +36,12 @@ func TestExaminingEndsAsReceivingDoes(t *testing.T) {
 		if err == nil && !reflect.DeepEqual(x.Delivery, want) {
 			t.Fatalf("examined: %+v, received: %+v", x.Delivery, want)
 		}
+		if err == nil {
+			again, err := receiver.Reread(receiver.StoredHeaders(request.Header), want.Body)
+			if err != nil || !reflect.DeepEqual(again, want) {
+				t.Fatalf("stored and read again: %+v (%v), received: %+v", again, err, want)
+			}
+		}
 		if x.Unsigned && x.Untrusted == nil {
 			t.Fatal("unsigned, and yet trusted")
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"unicode/utf8"
 
@@ -38,6 +39,11 @@ func checkReceive(t *testing.T, receiver *webhook.Receiver, request webhook.Requ
 		if commit.Repository == "" || commit.Branch() == "" || len(commit.SHA) < 7 {
 			t.Errorf("a commit lacks what runs need: %+v", commit)
 		}
+	}
+	// What is stored of it is enough to read it again.
+	again, err := receiver.Reread(receiver.StoredHeaders(request.Header), delivery.Body)
+	if err != nil || !reflect.DeepEqual(again, delivery) {
+		t.Errorf("stored and read again it is %+v (%v), want %+v", again, err, delivery)
 	}
 }
 

@@ -4,7 +4,8 @@
 select clock_timestamp()::timestamptz;
 
 -- name: LastDeliveryOfSource :one
-select received_at from deliveries where source = $1 order by id desc limit 1;
+-- What an operator had played again tells nothing of the sender.
+select received_at from deliveries where source = $1 and redelivery_of is null order by id desc limit 1;
 
 -- name: ActiveInLane :one
 select pipeline, number from runs where lane = $1 and status in ('running', 'waiting');

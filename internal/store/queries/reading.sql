@@ -36,12 +36,15 @@ where jobs.id = $1;
 -- name: SearchDeliveries :many
 -- Without the bodies, which may be large.
 select id, source, external_id, kind, event, received_at, outcome, reason, mismatches, duplicates, octet_length(body) as size,
+    redelivery_of, redelivered_by, redelivery_reason,
+    array(select again.id from deliveries again where again.redelivery_of = deliveries.id order by again.id)::uuid[] as redeliveries,
     (select count(*) from runs where runs.delivery_id = deliveries.id) as run_count
 from deliveries
 where (sqlc.narg('source')::text is null or source = sqlc.narg('source'))
   and (sqlc.narg('event')::text is null or event = sqlc.narg('event'))
   and (sqlc.narg('external_id')::text is null or external_id = sqlc.narg('external_id'))
   and (sqlc.narg('outcome')::text is null or outcome = sqlc.narg('outcome'))
+  and (sqlc.narg('redelivery_of')::uuid is null or redelivery_of = sqlc.narg('redelivery_of'))
   and (sqlc.narg('received_from')::timestamptz is null or received_at >= sqlc.narg('received_from'))
   and (sqlc.narg('received_to')::timestamptz is null or received_at < sqlc.narg('received_to'))
   and (sqlc.narg('before')::uuid is null or id < sqlc.narg('before'))
