@@ -24,13 +24,18 @@ type Octopus interface {
 
 var _ Octopus = (*octopus.Client)(nil)
 
-// patience is how often a request is tried while the server cannot answer it.
-// Looking, or writing after another look, may be repeated at will.
-const patience = 8
+const (
+	// patience is how often a thing is written while the server cannot answer.
+	// Writing after another look may be repeated at will.
+	patience = 8
+	// readings is how often a read is begun: one begins anew what the client has
+	// repeated in vain, because a plan takes dozens of them.
+	readings = 2
+)
 
 // read asks the server until it answers.
 func read[T any](ctx context.Context, ask func(context.Context) (T, error)) (answer T, err error) {
-	err = octopus.Retry(ctx, patience, func(ctx context.Context) error {
+	err = octopus.Retry(ctx, readings, func(ctx context.Context) error {
 		answer, err = ask(ctx)
 		return err
 	})

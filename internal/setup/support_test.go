@@ -85,7 +85,7 @@ func newNearWorld(t *testing.T, options simulator.Options) *world {
 
 func clientOf(t *testing.T, cfg octopus.Config) *octopus.Client {
 	t.Helper()
-	cfg.Space, cfg.RequestsPerMinute = "Default", 6_000_000
+	cfg.Space, cfg.RequestsPerMinute, cfg.Rereads = "Default", 6_000_000, 3
 	if cfg.APIKey == "" {
 		cfg.APIKey = simulator.DefaultAPIKey
 	}
