@@ -292,9 +292,12 @@ func TestFreezeThatBeginsBeforeARedeployment(t *testing.T) {
 	})
 	run := w.commit(w.pipeline(), "aaaaaaaaaa")
 	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
-	for range 3 {
-		w.pass(time.Minute)
-	}
+	w.until("the targets are missing their release for longer than the grace time", func() bool {
+		if now := w.run(run.ID); now.Status == pipeline.Waiting && now.FreezeName == nil {
+			w.pass(20 * time.Second)
+		}
+		return w.run(run.ID).FreezeName != nil
+	})
 	w.untilFrozen(run.ID, pipeline.VerifyStage, "Christmas")
 	for range 3 { // longer than verify has time
 		w.pass(time.Hour)
