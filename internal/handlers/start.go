@@ -36,7 +36,7 @@ func (h *handler) CreateRun(ctx context.Context, request api.CreateRunRequestObj
 	defer cancel()
 	var run store.Run
 	var repeated bool
-	err = pgx.BeginFunc(ctx, h.Pool, func(tx pgx.Tx) (err error) {
+	err = store.InTx(ctx, h.Pool, "start by hand", func(tx pgx.Tx) (err error) {
 		run, repeated, err = h.startByHand(ctx, tx, delivery, pipeline.Start{Pipeline: line, Commit: commit})
 		return err
 	})

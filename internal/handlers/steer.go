@@ -58,7 +58,7 @@ func (h *handler) IgnoreFreeze(ctx context.Context, request api.IgnoreFreezeRequ
 // steer does one thing to a run in a transaction of its own.
 func (h *handler) steer(ctx context.Context, doing string, id uuid.UUID, do func(pgx.Tx) (store.Run, error)) (store.Run, error) {
 	var run store.Run
-	err := pgx.BeginFunc(ctx, h.Pool, func(tx pgx.Tx) (err error) {
+	err := store.InTx(ctx, h.Pool, "steering", func(tx pgx.Tx) (err error) {
 		run, err = do(tx)
 		return err
 	})

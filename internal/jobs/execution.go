@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,8 +29,8 @@ type execution struct {
 	octopus Octopus
 	log     zerolog.Logger
 	jobID   int64 // River's
-	// leasedAt is a time before the lease was taken, on the monotonic clock.
-	leasedAt time.Time
+	// leasedAt is a time before the lease was taken or extended last.
+	leasedAt atomic.Pointer[time.Time]
 	// failures counts the tries in vain that came before, lost those at the end
 	// of them that ended without a word.
 	failures     int64
@@ -74,8 +75,9 @@ func (e *Engine) execute(ctx context.Context, runID uuid.UUID, jobID int64, comp
 
 // begin takes the run's lease and opens an attempt.
 func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*execution, error) {
-	x := &execution{Engine: e, jobID: jobID, leasedAt: time.Now()}
-	err := pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+	x := &execution{Engine: e, jobID: jobID}
+	x.leasedAt.Store(new(time.Now()))
+	err := store.InTx(ctx, e.Pool, "begin", func(tx pgx.Tx) error {
 		q := store.New(tx)
 		run, err := q.LockRun(ctx, runID)
 		if err != nil {
@@ -150,7 +152,7 @@ func (x *execution) overdue() bool {
 // save writes in the middle of a stage what must not be lost before its next
 // effect. It fails with errStale when the execution has lost its run.
 func (x *execution) save(ctx context.Context, write func(context.Context, *store.Queries) error) error {
-	return pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
+	return store.InTx(ctx, x.Pool, "save in "+string(x.run.Stage), func(tx pgx.Tx) error {
 		q := store.New(tx)
 		if _, err := x.lockOwn(ctx, q); err != nil {
 			return err

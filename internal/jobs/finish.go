@@ -21,7 +21,7 @@ func (x *execution) finish(ctx context.Context, end ending, complete completeFun
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
 	end.message, end.remedy = storable(end.message), storable(end.remedy)
-	err := pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
+	err := store.InTx(ctx, x.Pool, "end of "+string(x.run.Stage), func(tx pgx.Tx) error {
 		q := store.New(tx)
 		run, err := x.lockOwn(ctx, q)
 		if err != nil {

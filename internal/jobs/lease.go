@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"regrow/internal/octopus"
 	"regrow/internal/store"
 )
 
@@ -15,7 +16,7 @@ const judgeTime = 2 * time.Minute
 // leased performs the stage and judges how it ended, while it keeps the lease
 // alive. When the lease is lost, the stage's context ends.
 func (x *execution) leased(ctx context.Context, perform stageFunc) ending {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(octopus.WithFence(ctx, x.mayAct))
 	var beating sync.WaitGroup
 	beating.Go(func() { x.keepLease(ctx, cancel) })
 	defer func() { cancel(); beating.Wait() }()
@@ -34,13 +35,13 @@ func (x *execution) leased(ctx context.Context, perform stageFunc) ending {
 func (x *execution) keepLease(ctx context.Context, lost context.CancelFunc) {
 	ticker := time.NewTicker(x.Lease / 6)
 	defer ticker.Stop()
-	for extended := x.leasedAt; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if time.Since(extended) >= x.Lease*2/3 {
+		if x.mayAct() != nil {
 			x.log.Warn().Msg("the lease could not be extended in time; another execution may act for the run")
 			lost()
 			return
@@ -53,9 +54,23 @@ func (x *execution) keepLease(ctx context.Context, lost context.CancelFunc) {
 			lost()
 			return
 		case err == nil:
-			extended = began
+			x.leasedAt.Store(&began)
 		}
 	}
+}
+
+// mayAct returns errStale once so much of the lease has passed that another
+// execution may act for the run soon. It is asked right before every request
+// that changes something in Octopus, and by the clock alone: this process may
+// have been paused since it asked the database. Both clocks count, because the
+// monotonic one stands still while a whole machine is suspended.
+func (x *execution) mayAct() error {
+	leased := *x.leasedAt.Load()
+	passed := max(time.Since(leased), time.Now().Round(0).Sub(leased.Round(0)))
+	if passed >= x.Lease*2/3 {
+		return errStale
+	}
+	return nil
 }
 
 func (x *execution) extendLease(ctx context.Context) (owned bool, err error) {

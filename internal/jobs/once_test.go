@@ -268,13 +268,28 @@ func TestExecutionStopsWhenItsLeaseIsOver(t *testing.T) {
 	}
 	defer away.Close()
 	x.Engine = &Engine{Config: x.Config, metrics: x.metrics}
-	x.Pool, x.Lease, x.leasedAt = away, 300*time.Millisecond, time.Now()
+	x.Pool, x.Lease = away, 300*time.Millisecond
+	x.leasedAt.Store(new(time.Now()))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	lost := false
 	x.keepLease(ctx, func() { lost = true })
 	if !lost {
 		t.Error("the execution goes on although its lease is over")
+	}
+	// It may have been paused after it asked the database whether it may act:
+	// nothing that changes Octopus goes out any more.
+	before := len(w.sim.Journal())
+	fenced := octopus.WithFence(t.Context(), x.mayAct)
+	err = x.Servers[serverName].Client.SetOverride(fenced, x.results.createRelease.ProjectID, x.results.provision.EnvironmentID, "", "Releases-1")
+	if !errors.Is(err, errStale) {
+		t.Errorf("setting the override: %v", err)
+	}
+	if _, err := x.Servers[serverName].Client.Environment(fenced, "Development"); err != nil {
+		t.Errorf("reading: %v", err)
+	}
+	if after := len(w.sim.Journal()); after != before {
+		t.Errorf("%d effects after the lease was over", after-before)
 	}
 }
 

@@ -75,7 +75,7 @@ func (x *execution) withProject(ctx context.Context, projectID string, change fu
 func ChangeProject(ctx context.Context, pool *pgxpool.Pool, serverURL, projectID string, change func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	return store.InTx(ctx, pool, "project change", func(tx pgx.Tx) error {
 		q := store.New(tx)
 		// The transaction is idle while Octopus answers.
 		if err := q.AllowIdleness(ctx, strconv.FormatInt(changeTime.Milliseconds(), 10)); err != nil {

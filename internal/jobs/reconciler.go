@@ -108,7 +108,7 @@ func (e *Engine) recoverLost(ctx context.Context) error {
 func (e *Engine) each(ctx context.Context, ids []uuid.UUID, do func(context.Context, pgx.Tx, uuid.UUID) error) error {
 	var errs []error
 	for _, id := range ids {
-		err := pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error { return do(ctx, tx, id) })
+		err := store.InTx(ctx, e.Pool, "reconcile", func(tx pgx.Tx) error { return do(ctx, tx, id) })
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			errs = append(errs, fmt.Errorf("reconciling run %s: %w", id, err))
 		}
@@ -152,7 +152,7 @@ func (e *Engine) vanished(job *rivertype.JobRow) bool {
 }
 
 func (e *Engine) replaceJob(ctx context.Context, idle store.UnleasedRunningRow) error {
-	return pgx.BeginFunc(ctx, e.Pool, func(tx pgx.Tx) error {
+	return store.InTx(ctx, e.Pool, "replace job", func(tx pgx.Tx) error {
 		run, err := store.New(tx).LockRunIfFree(ctx, idle.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil // somebody is at it
@@ -177,7 +177,7 @@ func (e *Engine) unstrandLanes(ctx context.Context) error {
 	}
 	for _, lane := range lanes {
 		start := func(tx pgx.Tx) error { return e.startNext(ctx, tx, lane) }
-		if err := pgx.BeginFunc(ctx, e.Pool, start); err != nil {
+		if err := store.InTx(ctx, e.Pool, "start next", start); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"regrow/internal/failpoint"
 )
 
 // maxBody bounds an answer. Project documents of busy projects have a few
@@ -133,19 +135,22 @@ func (c *Client) expand(ctx context.Context, request call) (string, error) {
 func (c *Client) send(ctx context.Context, request call, target string) (answer, error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	var body io.Reader
-	if request.body != nil {
-		body = bytes.NewReader(request.body)
-	}
-	req, err := http.NewRequestWithContext(limited, request.method, target, body)
+	req, err := http.NewRequestWithContext(limited, request.method, target, nil)
 	if err != nil {
 		return answer{}, c.refuse(request.op, "the request cannot be built: "+err.Error(), "")
 	}
-	if body != nil {
+	if request.body != nil {
+		attach(req, request.body)
 		req.Header.Set("Content-Type", cmp.Or(request.contentType, "application/json"))
+	}
+	if err := c.pass(ctx, request); err != nil {
+		return answer{}, err
 	}
 	start := time.Now()
 	res, err := c.session.DoRawRequest(req)
+	if failpoint.Enabled {
+		failpoint.Reach("answer to " + request.method + " " + label(request.route))
+	}
 	if err != nil {
 		c.observe(request.method, label(request.route), 0, time.Since(start))
 		return answer{}, c.unanswered(ctx, request.op, err)
