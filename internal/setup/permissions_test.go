@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"regrow/internal/setup"
 	"regrow/internal/simulator"
@@ -28,32 +29,41 @@ func TestEachMissingPermissionIsNamedAndTheRestDone(t *testing.T) {
 	} {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, simulator.Options{})
-			options := optionsOf(tenanted, withChannels)
-			if err := w.SetMissingPermissions(permission); err != nil {
-				t.Fatal(err)
-			}
-			foreseen := w.inspect(t, options)
-			blocked := wantMissing(t, w.apply(t, options), permission, kinds)
-			if !strings.HasSuffix(permission, "View") {
-				wantForeseen(t, foreseen, permission, kinds)
-			}
-			if strings.HasSuffix(permission, "View") {
-				wantMissing(t, w.inspect(t, options), permission, kinds)
-			}
-
-			if err := w.SetMissingPermissions(); err != nil {
-				t.Fatal(err)
-			}
-			for _, item := range w.inspect(t, options).Items {
-				if item.Action != setup.ActionLeave && !slices.Contains(blocked, item.Kind) {
-					t.Errorf("the %s %q was not done: %s %+v", item.Kind, item.Name, item.Action, item.Changes)
-				}
-			}
-			w.apply(t, options)
-			wantAll(t, w.inspect(t, options), setup.ActionLeave)
+			newWorld(t, simulator.Options{}).lacks(t, permission, kinds)
+			synctest.Test(t, func(t *testing.T) {
+				w := newNearWorld(t, simulator.Options{})
+				w.disturb(t)
+				w.lacks(t, permission, kinds)
+			})
 		})
 	}
+}
+
+// lacks sets up without a permission that items of some kinds need, and with it.
+func (w *world) lacks(t *testing.T, permission string, kinds []setup.Kind) {
+	t.Helper()
+	options := optionsOf(tenanted, withChannels)
+	if err := w.SetMissingPermissions(permission); err != nil {
+		t.Fatal(err)
+	}
+	foreseen := w.inspect(t, options)
+	blocked := wantMissing(t, w.apply(t, options), permission, kinds)
+	if strings.HasSuffix(permission, "View") {
+		wantMissing(t, w.inspect(t, options), permission, kinds)
+	} else {
+		wantForeseen(t, foreseen, permission, kinds)
+	}
+
+	if err := w.SetMissingPermissions(); err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range w.inspect(t, options).Items {
+		if item.Action != setup.ActionLeave && !slices.Contains(blocked, item.Kind) {
+			t.Errorf("the %s %q was not done: %s %+v", item.Kind, item.Name, item.Action, item.Changes)
+		}
+	}
+	w.apply(t, options)
+	wantAll(t, w.inspect(t, options), setup.ActionLeave)
 }
 
 // wantMissing checks which items of a plan are blocked: those of the kinds by a

@@ -112,8 +112,8 @@ func TestForeignProcessStays(t *testing.T) {
 	}
 }
 
-// TestProcessInGitStays because setup does not write to repositories.
-func TestProcessInGitStays(t *testing.T) {
+// TestProjectInGitStays because setup does not write to repositories.
+func TestProjectInGitStays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{})
 	options := optionsOf()
@@ -123,9 +123,14 @@ func TestProcessInGitStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if converted, err = converted.With("/ProjectConnectivityPolicy/SkipMachineBehavior", "None"); err != nil {
+		t.Fatal(err)
+	}
 	w.must(t, http.MethodPut, pathOf(project), converted)
-	if item := itemOf(t, w.inspect(t, options), setup.KindProcess); item.Action != setup.ActionLeave || !strings.Contains(item.Note, "Git") {
-		t.Errorf("%+v", item)
+	for _, kind := range []setup.Kind{setup.KindProject, setup.KindProcess} {
+		if item := itemOf(t, w.inspect(t, options), kind); item.Action != setup.ActionLeave || !strings.Contains(item.Note, "in Git") {
+			t.Errorf("%+v", item)
+		}
 	}
 }
 

@@ -26,6 +26,8 @@ func (s *scene) lookAtProject(ctx context.Context, item Item, key string, keep *
 	project := found(KindProject, item.Name, current)
 	r := resource{collection: octopus.Projects, current: current}
 	switch {
+	case s.options.Example && project.inGit():
+		item.Note = "Its settings live in Git, where setup does not write."
 	case s.options.Example:
 		if r.settings, err = s.projectSettings(ctx); err != nil {
 			return finding{}, err

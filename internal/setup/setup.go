@@ -146,7 +146,7 @@ func hopeless(err error) bool {
 
 // rounds is how often a thing is written before setup gives up on it: creating
 // a machine policy takes two, and others may write at the same time.
-const rounds = 6
+const rounds = 10
 
 // settle looks at one thing and writes until there is nothing left to do. Every
 // write is followed by another look, which proves it; so an answer that was lost
