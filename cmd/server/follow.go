@@ -31,6 +31,18 @@ func (f *waitFlags) registerTimeout(cmd *cobra.Command) {
 // follow shows a run until it has ended, then its timeline. It returns an error
 // unless the run succeeded.
 func (s *session) follow(ctx context.Context, id uuid.UUID, timeout time.Duration) error {
+	run, err := s.await(ctx, id, timeout)
+	if err != nil {
+		return err
+	}
+	if err := s.show(run); err != nil {
+		return err
+	}
+	return s.verdict(run.Run)
+}
+
+// await shows a run until it has ended, and returns it as it is then.
+func (s *session) await(ctx context.Context, id uuid.UUID, timeout time.Duration) (client.RunDetail, error) {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeout)
@@ -38,19 +50,16 @@ func (s *session) follow(ctx context.Context, id uuid.UUID, timeout time.Duratio
 	}
 	before, err := s.get(ctx, id)
 	if err != nil {
-		return s.stillGoing(ctx, id.String(), err)
+		return before, s.stillGoing(ctx, id.String(), err)
 	}
 	if err := s.watch(ctx, before); err != nil {
-		return s.stillGoing(ctx, terminal.Ref(before.Run), err)
+		return before, s.stillGoing(ctx, terminal.Ref(before.Run), err)
 	}
 	after, err := s.get(ctx, id)
 	if err != nil {
-		return s.stillGoing(ctx, terminal.Ref(before.Run), err)
+		return after, s.stillGoing(ctx, terminal.Ref(before.Run), err)
 	}
-	if err := s.show(after); err != nil {
-		return err
-	}
-	return s.verdict(after.Run)
+	return after, nil
 }
 
 // watch shows what happens until the run has ended.

@@ -103,6 +103,7 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	one := "/api/v1/runs/" + run.ID.String()
 	switch {
 	case isSpecial:
+		w.Header().Set("Location", r.URL.Path) // of what 201 would have created
 		f.answer(w, input, special.status, special.body)
 	case r.URL.Path == "/api/v1/runs" && r.Method == http.MethodPost:
 		w.Header().Set("Location", one)
