@@ -153,7 +153,9 @@ func (p *page) runsOf(runs []client.RunRef) {
 	p.columns(rows)
 }
 
-func runRefName(run client.RunRef) string { return fmt.Sprintf("%s#%d", clean(run.Pipeline), run.Number) }
+func runRefName(run client.RunRef) string {
+	return fmt.Sprintf("%s#%d", clean(run.Pipeline), run.Number)
+}
 
 // mismatches lists the pipelines that did not take a commit, and why.
 func (p *page) mismatches(mismatches []client.Mismatch) {
