@@ -194,7 +194,7 @@ func TestEachSettingIsNamedAndRepaired(t *testing.T) {
 // of all requests going wrong. Time is that of a bubble, so that pauses take none.
 func TestAnySettingIsRepairedThroughFaults(t *testing.T) {
 	t.Parallel()
-	const examples = 25
+	const examples = 12
 	number := rapid.IntRange(0, 1000)
 	for seed := range examples {
 		synctest.Test(t, func(t *testing.T) {

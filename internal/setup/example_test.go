@@ -26,7 +26,7 @@ func TestFromEmptyThroughFaults(t *testing.T) {
 	for name, options := range examples() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(5) {
+			for seed := range uint64(2) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newNearWorld(t, simulator.Options{Seed: seed})
 					w.disturb(t)
