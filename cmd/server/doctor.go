@@ -161,7 +161,11 @@ func verdict(report doctor.Report) error {
 		return &diagnosisError{report.Status, fmt.Sprintf("%d %s found", n, plural(n, "error"))}
 	default:
 		n := counts[doctor.Warning]
-		return &diagnosisError{report.Status, fmt.Sprintf("no errors, but %d %s, and %d not found out", n, plural(n, "warning"), counts[doctor.Unknown])}
+		text := fmt.Sprintf("no errors, but %d %s", n, plural(n, "warning"))
+		if unknown := counts[doctor.Unknown]; unknown > 0 {
+			text += fmt.Sprintf(", and %d not found out", unknown)
+		}
+		return &diagnosisError{report.Status, text}
 	}
 }
 
