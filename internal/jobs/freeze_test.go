@@ -474,6 +474,24 @@ func TestIgnoringAFreezeIsRefusedWhereNoneHolds(t *testing.T) {
 	}
 }
 
+// What an operator wanted once does not count for a retry, perhaps weeks later.
+func TestRetryHeedsFreezesAgain(t *testing.T) {
+	t.Parallel()
+	w := newColdWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}}})
+	w.freeze("Christmas", 400*time.Hour, w.scene.InfrastructureProjectID)
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilFrozen(run.ID, pipeline.Provision, "Christmas")
+	w.mustIgnoreFreeze(run.ID)
+	if failed := w.untilDone(run.ID, pipeline.Failed); failed.FreezeOverrideReason == nil {
+		t.Error("the history lost why freezes were ignored")
+	}
+	if again := w.retry(run.ID, pipeline.Provision); again.FreezeOverrideReason != nil || again.FreezeOverrideBy != nil {
+		t.Errorf("the retry ignores freezes: %+v", again)
+	}
+	w.pass(time.Hour) // what the first round has brought may register no more
+	w.untilFrozen(run.ID, pipeline.Provision, "Christmas")
+}
+
 // Where Octopus does not let regrow override a freeze, the run waits on and says
 // why; asked again it tries again.
 func TestOctopusRefusesToOverrideAFreeze(t *testing.T) {
