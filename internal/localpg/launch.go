@@ -79,7 +79,7 @@ func (s *Server) settings() []string {
 		values = append(values, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
 	args := []string{"-D", s.layout.data()}
-	for _, value := range values {
+	for _, value := range append(values, s.opts.Settings...) {
 		args = append(args, "-c", value)
 	}
 	return args
@@ -142,6 +142,12 @@ func sqlState(err error) string {
 
 // prepareDatabase makes the default database, and the password for TCP.
 func (s *Server) prepareDatabase(ctx context.Context) error {
+	if s.layout.followsStill() { // it cannot, and has what the server has that it follows
+		if s.opts.Follow != nil {
+			s.password = s.opts.Follow.password
+		}
+		return nil
+	}
 	const duplicateDatabase = "42P04" // a durable server has it from the first time
 	err := s.execute(ctx, "create database "+DefaultDatabase)
 	if err != nil && sqlState(err) != duplicateDatabase {

@@ -4,7 +4,6 @@ package localpg
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,9 +105,10 @@ func (l layout) dataVersion() int {
 	return major
 }
 
-// initCluster makes the cluster unless it is there. It takes its name only when
-// it is whole, so that a process killed half-way leaves nothing to trip over.
-func (l layout) initCluster(ctx context.Context, bins binaries, owner account) error {
+// fill makes the cluster unless it is there, with a program that makes one in a
+// given directory. The cluster takes its name only when it is whole, so that a
+// process killed half-way leaves nothing to trip over.
+func (l layout) fill(owner account, program func(dir string) *exec.Cmd) error {
 	if l.dataVersion() != 0 {
 		return nil
 	}
@@ -119,14 +119,7 @@ func (l layout) initCluster(ctx context.Context, bins binaries, owner account) e
 	if err := owner.own(fresh); err != nil {
 		return err
 	}
-	args := []string{
-		"--pgdata=" + fresh, "--username=" + superuser, "--encoding=UTF8", "--locale=C",
-		"--auth-local=trust", "--auth-host=scram-sha-256",
-	}
-	if l.temporary {
-		args = append(args, "--no-sync")
-	}
-	cmd := exec.CommandContext(ctx, bins.path("initdb"), args...)
+	cmd := program(fresh)
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = fresh, environment(), owner.attributes()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("making a PostgreSQL cluster with %s: %w: %s", cmd.Path, err, bytes.TrimSpace(out))

@@ -201,6 +201,64 @@ func TestRootStartsItAsSomebodyElse(t *testing.T) {
 	}
 }
 
+func TestCrashLosesNothingThatWasCommitted(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	first := start(t, localpg.Options{Dir: dir})
+	execute(t, first, "create table arms as select 8 as n")
+	if err := first.Crash(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, localpg.Options{Dir: dir})
+	if log, err := os.ReadFile(second.LogFile()); err != nil || !bytes.Contains(log, []byte("not properly shut down")) {
+		t.Errorf("it was no crash, says PostgreSQL's log (%v): %s", err, log)
+	}
+	if got := queryText(t, second.URL(localpg.DefaultDatabase), "select n::text from arms"); got != "8" {
+		t.Errorf("read back %q, want 8", got)
+	}
+}
+
+func TestSettingsAreStrongerThanTheServersOwn(t *testing.T) {
+	t.Parallel()
+	s := start(t, localpg.Options{Settings: []string{"work_mem=5MB", "synchronous_commit=on"}})
+	for setting, want := range map[string]string{"work_mem": "5MB", "synchronous_commit": "on", "fsync": "off"} {
+		if got := queryText(t, s.URL("postgres"), "show "+setting); got != want {
+			t.Errorf("%s is %q, want %q", setting, got, want)
+		}
+	}
+}
+
+func TestStandbyFollowsAndTakesOver(t *testing.T) {
+	t.Parallel()
+	primary := start(t, localpg.Options{Port: freePort(t)})
+	execute(t, primary, "create table arms as select 7 as n")
+	dir := openDir(t)
+	standby := start(t, localpg.Options{Dir: dir, Port: freePort(t), Follow: primary})
+	execute(t, primary, "alter system set synchronous_standby_names = '"+localpg.Standby+"'")
+	execute(t, primary, "select pg_reload_conf()")
+	execute(t, primary, "set synchronous_commit = remote_apply; update arms set n = 8") // returns when the standby shows it
+
+	url := standby.URL(localpg.DefaultDatabase)
+	if got := queryText(t, url, "select n::text from arms"); got != "8" {
+		t.Errorf("the standby shows %q, want 8", got)
+	}
+	if _, err := connect(t, url).Exec(t.Context(), "update arms set n = 9"); err == nil {
+		t.Error("the standby took a write before it was promoted")
+	}
+	if err := primary.Crash(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := standby.Promote(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, standby, "update arms set n = 9")
+	stop(t, standby)
+	again := start(t, localpg.Options{Dir: dir})
+	if got := queryText(t, again.URL(localpg.DefaultDatabase), "select n::text from arms"); got != "9" {
+		t.Errorf("read back %q, want 9", got)
+	}
+}
+
 func TestStartErrorShowsPostgresLog(t *testing.T) {
 	t.Parallel()
 	dir := openDir(t)

@@ -26,7 +26,19 @@ type Options struct {
 	Port int
 	// MaxConnections defaults to 100.
 	MaxConnections int
+	// Settings are more of PostgreSQL's, such as "log_statement=all". They are
+	// stronger than those of this package.
+	Settings []string
+	// Follow makes the server a standby of a running one: unless Dir holds data
+	// already, it begins with a copy of that server's, and replays what that one
+	// writes from then on until Promote. To the other server it is the standby
+	// named Standby.
+	Follow *Server
 }
+
+// Standby is the name of a server with Options.Follow, for the other server's
+// synchronous_standby_names.
+const Standby = "regrow_standby"
 
 var (
 	// ErrNoBinaries says that this machine has no usable PostgreSQL server. Its

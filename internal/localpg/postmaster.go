@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// guard starts the postmaster together with a watcher that ends it when the
+// guard starts a program, the postmaster, together with a watcher that ends it when the
 // owning process is gone. The shell becomes the postmaster (exec keeps the
 // process id), so there is no moment in which one runs without the other.
 //
@@ -52,25 +52,41 @@ type postmaster struct {
 // startPostmaster runs the postgres program until its end or the owner's,
 // writing its log to log.
 func startPostmaster(l layout, owner account, log *os.File, command ...string) (*postmaster, error) {
+	g := guarded{signal: "INT", scratch: l.scratch, owner: owner, dir: l.root, log: log, command: command}
+	if l.temporary {
+		g.signal, g.root = "QUIT", l.root
+	}
+	return startGuarded(g)
+}
+
+// guarded is a program that does not outlive its owner.
+type guarded struct {
+	// signal ends it when the owner is gone; root and scratch are removed then,
+	// where they are not "".
+	signal, root, scratch string
+
+	owner   account
+	dir     string
+	log     *os.File
+	command []string
+}
+
+func startGuarded(g guarded) (*postmaster, error) {
 	heard, owns, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("making a pipe to watch over PostgreSQL: %w", err)
+		return nil, fmt.Errorf("making a pipe to watch over %s: %w", g.command[0], err)
 	}
-	signal, root := "INT", ""
-	if l.temporary {
-		signal, root = "QUIT", l.root
-	}
-	script := []string{"-c", guard, "regrow-postgres", signal, root, l.scratch}
-	cmd := exec.Command("/bin/sh", append(script, command...)...) //nolint:noctx // it outlives the context of Start
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = l.root, environment(), owner.attributes()
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{heard}
+	script := []string{"-c", guard, "regrow-guard", g.signal, g.root, g.scratch}
+	cmd := exec.Command("/bin/sh", append(script, g.command...)...) //nolint:noctx // it outlives the context of Start
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = g.dir, environment(), g.owner.attributes()
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = g.log, g.log, []*os.File{heard}
 	err = cmd.Start()
 	_ = heard.Close() // the child has its own
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("starting PostgreSQL: %w", err), owns.Close())
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", g.command[0], err), owns.Close())
 	}
 
-	p := &postmaster{process: cmd.Process, logFile: l.logFile(), done: make(chan struct{})}
+	p := &postmaster{process: cmd.Process, logFile: g.log.Name(), done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait() // how it ended is in its log
@@ -80,11 +96,11 @@ func startPostmaster(l layout, owner account, log *os.File, command ...string) (
 	return p, nil
 }
 
-// stop ends the postmaster and waits for it: in order if its data matters, and
-// harder each time that patience (or the caller's) runs out.
-func (p *postmaster) stop(ctx context.Context, discard bool) error {
+// stop ends the postmaster and waits for it: in order unless it is to be abrupt,
+// and harder each time that patience (or the caller's) runs out.
+func (p *postmaster) stop(ctx context.Context, abrupt bool) error {
 	ways := []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} // fast, immediate, no other left
-	if discard {
+	if abrupt {
 		ways = ways[1:]
 	}
 	for _, way := range ways {

@@ -83,7 +83,7 @@ func (s *Server) start(ctx context.Context, account account) error {
 	if err := endLeftover(ctx, s.layout, s.opts.Logger); err != nil {
 		return err
 	}
-	if err := s.layout.initCluster(ctx, bins, account); err != nil {
+	if err := s.makeCluster(ctx, bins, account); err != nil {
 		return err
 	}
 	if err := s.launch(ctx, bins, account); err != nil {
@@ -137,6 +137,16 @@ func (s *Server) Done() <-chan struct{} { return s.proc.done }
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() {
 		s.stopErr = errors.Join(s.proc.stop(ctx, s.layout.temporary), s.release())
+	})
+	return s.stopErr
+}
+
+// Crash ends the server as a crash does: at once, without rolling anything back
+// or writing anything out. A durable one recovers at its next start. It counts
+// as Stop.
+func (s *Server) Crash(ctx context.Context) error {
+	s.stopOnce.Do(func() {
+		s.stopErr = errors.Join(s.proc.stop(ctx, true), s.release())
 	})
 	return s.stopErr
 }

@@ -19,5 +19,11 @@ func (*Server) LogFile() string { return "" }
 // Done is closed when the server process has ended.
 func (*Server) Done() <-chan struct{} { return nil }
 
+// Promote makes a standby a server of its own.
+func (*Server) Promote(context.Context) error { return ErrUnsupported }
+
+// Crash ends the server as a crash does.
+func (*Server) Crash(context.Context) error { return nil }
+
 // Stop ends the server.
 func (*Server) Stop(context.Context) error { return nil }
