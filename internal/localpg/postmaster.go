@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 )
 
-// guard starts a program, the postmaster, together with a watcher that ends it when the
+// guard starts the postmaster together with a watcher that ends it when the
 // owning process is gone. The shell becomes the postmaster (exec keeps the
 // process id), so there is no moment in which one runs without the other.
 //
@@ -76,7 +77,7 @@ func startGuarded(g guarded) (*postmaster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a pipe to watch over %s: %w", g.command[0], err)
 	}
-	script := []string{"-c", guard, "regrow-guard", g.signal, g.root, g.scratch}
+	script := []string{"-c", guard, "regrow-" + filepath.Base(g.command[0]), g.signal, g.root, g.scratch}
 	cmd := exec.Command("/bin/sh", append(script, g.command...)...) //nolint:noctx // it outlives the context of Start
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = g.dir, environment(), g.owner.attributes()
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = g.log, g.log, []*os.File{heard}
