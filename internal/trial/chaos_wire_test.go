@@ -1,0 +1,125 @@
+//go:build unix
+
+package trial_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// wire is a TCP connection to somewhere, through a proxy that can spoil it. Its
+// own address stays, whatever becomes of what is behind it.
+type wire struct {
+	tb       testing.TB
+	hub      *toxiproxy.ApiServer
+	address  string
+	upstream string
+	proxy    *toxiproxy.Proxy
+}
+
+// newWire begins with a wire that is in order.
+func newWire(tb testing.TB, upstream string) *wire {
+	tb.Helper()
+	w := &wire{
+		tb: tb, address: "127.0.0.1:0", upstream: upstream,
+		hub: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
+	}
+	w.mend()
+	tb.Cleanup(w.cut)
+	return w
+}
+
+// cut breaks all connections; new ones are refused.
+func (w *wire) cut() {
+	if w.proxy != nil {
+		w.proxy.Stop()
+		w.proxy = nil
+	}
+}
+
+// mend breaks all connections; new ones are as they should be.
+func (w *wire) mend() { w.become() }
+
+// point breaks all connections and leads new ones to another place.
+func (w *wire) point(upstream string) {
+	w.upstream = upstream
+	w.become()
+}
+
+// become breaks all connections and gives new ones these defects. Each defect is
+// a toxic in toxiproxy's words, as JSON.
+func (w *wire) become(toxics ...string) {
+	w.tb.Helper()
+	w.cut()
+	w.proxy = toxiproxy.NewProxy(w.hub, "wire", w.address, w.upstream)
+	for _, toxic := range toxics {
+		if _, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+			w.tb.Fatalf("the toxic %s: %v", toxic, err)
+		}
+	}
+	if err := w.proxy.Start(); err != nil {
+		w.tb.Fatalf("starting the proxy on %s: %v", w.address, err)
+	}
+	w.address = w.proxy.Listen // it stays from the first start on
+}
+
+// toxic describes a defect: of which kind, in which direction ("upstream" is what
+// the client sends), and for which part of the connections.
+func toxic(kind, direction string, part float64, attributes string) string {
+	return fmt.Sprintf(`{"name": "%s %s", "type": %[1]q, "stream": %[2]q, "toxicity": %g, "attributes": {%s}}`, kind, direction, part, attributes)
+}
+
+// silent lets everything that is sent vanish, as a network does that has lost its
+// way: connections stay open and nobody ever answers.
+func silent() []string {
+	return []string{toxic("timeout", "upstream", 1, `"timeout": 0`), toxic("timeout", "downstream", 1, `"timeout": 0`)}
+}
+
+func TestWire(t *testing.T) {
+	t.Parallel()
+	server := func(name string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) }))
+		t.Cleanup(s.Close)
+		return s.Listener.Addr().String()
+	}
+	w := newWire(t, server("one"))
+	ask := func() (string, error) {
+		client := http.Client{Timeout: 200 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+		answer, err := client.Get("http://" + w.address)
+		if err != nil {
+			return "", err
+		}
+		defer answer.Body.Close()
+		var name string
+		_, err = fmt.Fscan(answer.Body, &name)
+		return name, err
+	}
+	if got, err := ask(); got != "one" {
+		t.Errorf("through the wire: %q, %v", got, err)
+	}
+	w.become(silent()...)
+	if got, err := ask(); !isTimeout(err) {
+		t.Errorf("through a silent wire: %q, %v", got, err)
+	}
+	w.cut()
+	if got, err := ask(); err == nil || isTimeout(err) {
+		t.Errorf("through a wire that is cut: %q, %v", got, err)
+	}
+	w.point(server("two"))
+	if got, err := ask(); got != "two" {
+		t.Errorf("after it was led elsewhere: %q, %v", got, err)
+	}
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := err.(net.Error) //nolint:errorlint // http.Client returns it unwrapped
+	return ok && timeout.Timeout()
+}
