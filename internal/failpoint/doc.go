@@ -8,5 +8,6 @@
 // boundary is reached (any boundary for the name "*") the process performs the
 // action: "kill" ends it as a power cut would, "pause" stops it until somebody
 // sends SIGCONT. REGROW_FAILPOINT_LOG names a file to which every boundary that
-// is reached is written, one on a line.
+// is reached is written, one on a line, and then "kill at <name>" or
+// "pause at <name>" when that is done.
 package failpoint

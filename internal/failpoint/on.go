@@ -20,6 +20,7 @@ type watch struct {
 	mu     sync.Mutex
 	name   string
 	left   int
+	action string
 	signal syscall.Signal
 	log    *os.File
 }
@@ -55,7 +56,7 @@ func parse(text string) (*watch, error) {
 	if !ok {
 		return nil, fmt.Errorf("expected the action kill or pause in REGROW_FAILPOINT, got %q", fields[end+1])
 	}
-	return &watch{name: strings.Join(fields[:end], " "), left: n, signal: signal}, nil
+	return &watch{name: strings.Join(fields[:end], " "), left: n, action: fields[end+1], signal: signal}, nil
 }
 
 // Reach tells that a boundary is reached.
@@ -70,6 +71,9 @@ func Reach(name string) {
 		return
 	}
 	if w.left--; w.left == 0 {
+		if w.log != nil {
+			fmt.Fprintln(w.log, w.action, "at", name)
+		}
 		_ = syscall.Kill(os.Getpid(), w.signal)
 		if w.signal == syscall.SIGKILL {
 			select {} // the signal is on its way; nothing may happen any more

@@ -1,0 +1,141 @@
+//go:build unix
+
+package trial
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1" //nolint:gosec // commits have such ids
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"regrow/internal/client"
+	"regrow/internal/webhook"
+)
+
+// Delivery is a webhook that a sender posts until it is acknowledged.
+type Delivery struct {
+	// ID is the sender's.
+	ID   string
+	Lane Lane
+	SHA  string
+	// Posts counts how often it was sent.
+	Posts int
+	// Receipt is the answer of 2xx; nil when none came.
+	Receipt *client.Receipt
+}
+
+// sending makes a connection for each request, as most senders do.
+var sending = &http.Client{
+	Timeout:   10 * time.Second,
+	Transport: &http.Transport{DisableKeepAlives: true},
+}
+
+// pause is how long a sender waits before it comes again. Real ones wait longer.
+const pause = 50 * time.Millisecond
+
+// Push posts a commit of the lane until it is acknowledged, or ctx ends: then the
+// receipt is missing, and nobody knows whether it was taken in. An answer with
+// which senders do not come again is an error.
+func (w *World) Push(ctx context.Context, lane Lane) (*Delivery, error) {
+	id := uuid.NewString()
+	d := &Delivery{ID: id, Lane: lane, SHA: fmt.Sprintf("%x", sha1.Sum([]byte(id)))} //nolint:gosec // as above
+	w.mu.Lock()
+	w.sent = append(w.sent, d)
+	w.mu.Unlock()
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for {
+		receipt, err := w.post(ctx, d)
+		w.mu.Lock()
+		d.Posts++
+		d.Receipt = receipt
+		w.mu.Unlock()
+		if receipt != nil || err != nil {
+			return d, err
+		}
+		select {
+		case <-ctx.Done():
+			return d, nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// post sends a delivery once. No receipt and no error means: again.
+func (w *World) post(ctx context.Context, d *Delivery) (*client.Receipt, error) {
+	body := fmt.Appendf(nil, `{"ref":"refs/heads/main","after":%q,"deleted":false,
+		"repository":{"full_name":"acme/%s"},
+		"head_commit":{"id":%[1]q,"message":"A change","author":{"name":"Ada","email":"ada@example.com"}}}`, d.SHA, d.Lane.Name)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.balancer.URL+"/webhooks/github", bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("making a webhook: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("X-GitHub-Event", "push")
+	request.Header.Set("X-GitHub-Delivery", d.ID)
+	request.Header.Set("X-Hub-Signature-256", webhook.SignGitHub(githubSecret, body))
+	answer, err := sending.Do(request)
+	if err != nil {
+		return nil, nil //nolint:nilerr,nilnil // no answer: again
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	switch {
+	case err != nil || comesAgain(answer.StatusCode):
+		return nil, nil //nolint:nilerr,nilnil // half an answer, or "later": again
+	case answer.StatusCode/100 != 2:
+		return nil, fmt.Errorf("a webhook was answered %s: %s", answer.Status, text)
+	}
+	var receipt client.Receipt
+	if err := json.Unmarshal(text, &receipt); err != nil {
+		return nil, fmt.Errorf("a webhook was answered %s: %s: %w", answer.Status, text, err)
+	}
+	return &receipt, nil
+}
+
+func comesAgain(status int) bool {
+	return slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusTooManyRequests}, status)
+}
+
+// refused tells whether a request cannot have arrived, because nobody listens.
+func refused(err error) bool {
+	dialling, ok := errors.AsType[*net.OpError](err)
+	return ok && dialling.Op == "dial" && errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// serving lists the addresses of the processes that serve, another one first each
+// time.
+func (w *World) serving() []string {
+	var list []string
+	for _, p := range w.Processes() {
+		if address := p.URL(); address != "" && p.Alive() {
+			list = append(list, address)
+		}
+	}
+	if len(list) > 1 {
+		turn := int(w.turn.Add(1)) % len(list)
+		list = append(list[turn:], list[:turn]...)
+	}
+	return list
+}
+
+// Sent are all deliveries so far, copied.
+func (w *World) Sent() []Delivery {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []Delivery
+	for _, d := range w.sent {
+		list = append(list, *d)
+	}
+	return list
+}
