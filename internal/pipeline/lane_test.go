@@ -29,7 +29,8 @@ func TestEnter(t *testing.T) {
 		"fifo goes to the end":        {&holder, []pipeline.LaneRun{run("b", 7), run("a", 2), run("a", 3)}, pipeline.FIFO, false, nil, []int64{7, 2, 3}},
 		"others are not superseded":   {&holder, []pipeline.LaneRun{run("b", 7)}, pipeline.Latest, false, nil, []int64{7}},
 		"newer ones neither":          {&holder, []pipeline.LaneRun{run("a", 5)}, pipeline.Latest, false, nil, []int64{5}},
-		"a free lane with stragglers": {nil, []pipeline.LaneRun{run("b", 7), run("a", 2)}, pipeline.Latest, true, []int64{2}, nil},
+		"a free lane with stragglers": {nil, []pipeline.LaneRun{run("a", 2), run("b", 7)}, pipeline.Latest, true, []int64{2}, nil},
+		"a free lane with others":     {nil, []pipeline.LaneRun{run("b", 7), run("a", 2)}, pipeline.Latest, false, []int64{2}, []int64{7}},
 	}
 	for name, test := range tests {
 		entry, _ := pipeline.Lane{Holder: test.holder, Queue: test.queue}.Enter(run("a", 4), test.policy)
@@ -45,6 +46,37 @@ func numbers(runs []pipeline.LaneRun) []int64 {
 		list = append(list, run.Number)
 	}
 	return list
+}
+
+// A rollback comes first, and no commit takes its place.
+func TestRollbackEnters(t *testing.T) {
+	t.Parallel()
+	holder := pipeline.LaneRun{Pipeline: "a", Number: 1, Frozen: true, Stage: pipeline.Provision}
+	lane := pipeline.Lane{Holder: &holder, Queue: []pipeline.LaneRun{{Pipeline: "b", Number: 7}, {Pipeline: "a", Number: 2}}}
+	entry, lane := lane.Enter(pipeline.LaneRun{Pipeline: "a", Number: 3, Rollback: true}, pipeline.Latest)
+	if entry.Starts || len(entry.Ahead) != 0 || !slices.Equal(numbers(entry.Supersedes), []int64{2}) || !slices.Equal(numbers(lane.Queue), []int64{3, 7}) {
+		t.Errorf("a rollback: %+v, queue %+v", entry, lane.Queue)
+	}
+	entry, lane = lane.Enter(pipeline.LaneRun{Pipeline: "a", Number: 4}, pipeline.Latest)
+	if len(entry.Supersedes) != 0 || !slices.Equal(numbers(lane.Queue), []int64{3, 7, 4}) {
+		t.Errorf("a commit behind a rollback: %+v, queue %+v", entry, lane.Queue)
+	}
+	entry, lane = lane.Enter(pipeline.LaneRun{Pipeline: "a", Number: 5, Rollback: true}, pipeline.Latest)
+	if !slices.Equal(numbers(entry.Supersedes), []int64{3, 4}) || !slices.Equal(numbers(lane.Queue), []int64{5, 7}) {
+		t.Errorf("a newer rollback: %+v, queue %+v", entry, lane.Queue)
+	}
+	entry, lane = lane.Enter(pipeline.LaneRun{Pipeline: "c", Number: 1, Rollback: true}, pipeline.FIFO)
+	if len(entry.Supersedes) != 0 || !slices.Equal(numbers(lane.Queue), []int64{1, 5, 7}) {
+		t.Errorf("a rollback under fifo: %+v, queue %+v", entry, lane.Queue)
+	}
+	line := pipeline.Pipeline{Name: "a", Policy: pipeline.Latest}
+	if !holder.GivesWay(line) {
+		t.Error("a frozen commit does not give way")
+	}
+	holder.Rollback = true
+	if holder.GivesWay(line) {
+		t.Error("a frozen rollback gives way to a commit")
+	}
 }
 
 // Whoever enters, in whatever order: nobody is lost, nobody is in the lane twice,

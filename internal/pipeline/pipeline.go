@@ -30,6 +30,9 @@ type Pipeline struct {
 	Policy  LanePolicy `json:"policy"`
 	Verify  Verify     `json:"verify"`
 	Cleanup Cleanup    `json:"cleanup"`
+	// OnFailure says what becomes of new targets that were not proven; "" is
+	// Keep.
+	OnFailure FailurePolicy `json:"on_failure,omitempty"`
 }
 
 // Server says which Octopus Server and which space in it. The API key is not
@@ -125,6 +128,18 @@ type Verify struct {
 	Redeployments int `json:"redeployments"`
 }
 
+// FailurePolicy says what becomes of the new targets of a run that failed or was
+// cancelled.
+type FailurePolicy string
+
+// The failure policies.
+const (
+	// Keep leaves them, for people to look at; they are old targets to the next run.
+	Keep FailurePolicy = "keep"
+	// Terminate removes them from Octopus while enough of the old ones serve.
+	Terminate FailurePolicy = "terminate"
+)
+
 // CleanupMode says who removes the old generation.
 type CleanupMode string
 
@@ -155,11 +170,20 @@ type Cleanup struct {
 // space, environment, tenant and infrastructure project, compared as Octopus
 // compares names (without regard to case).
 func (p Pipeline) Lane() string {
-	parts := []string{
-		strings.TrimRight(p.Server.URL, "/"), p.Server.Space, p.Environment, p.Tenant, p.Infrastructure.Project,
-	}
+	return p.EnvironmentKey() + keySeparator + keyOf(p.Tenant, p.Infrastructure.Project)
+}
+
+// EnvironmentKey is what the keys of all lanes of the pipeline's environment
+// begin with: server, space and environment.
+func (p Pipeline) EnvironmentKey() string {
+	return keyOf(strings.TrimRight(p.Server.URL, "/"), p.Server.Space, p.Environment)
+}
+
+const keySeparator = " | "
+
+func keyOf(parts ...string) string {
 	for i, part := range parts {
 		parts[i] = strings.ToLower(strings.TrimSpace(part))
 	}
-	return strings.Join(parts, " | ")
+	return strings.Join(parts, keySeparator)
 }
