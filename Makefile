@@ -81,10 +81,11 @@ ci: ## Do all that is done before a change is taken
 bootstrap: ## Install what is missing on this machine to run regrow (Postgres)
 	scripts/bootstrap $(YES)
 
-# The race detector needs a C compiler; the tests run what the documents say.
+# The race detector needs a C compiler; the tests run what the documents say, and
+# regrow behind a pooler.
 .PHONY: bootstrap-test
 bootstrap-test: ## Install what is missing to test it
-	scripts/bootstrap $(YES) cc bash curl git openssl shellcheck
+	scripts/bootstrap $(YES) cc bash curl git openssl pgbouncer shellcheck
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -72,7 +72,7 @@ not be found out, - nothing to check here. docs/doctor.md lists the checks.
 const fewConnections = 2
 
 func openDatabase(ctx context.Context, url string) (doctor.Database, error) {
-	pool, err := app.OpenPool(ctx, url, fewConnections)
+	pool, err := openPool(ctx, url, fewConnections)
 	if err != nil {
 		return nil, err
 	}

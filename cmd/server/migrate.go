@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"regrow/internal/app"
 	"regrow/internal/store"
 )
 
@@ -71,7 +70,7 @@ func migrateCommand(name, short string, do func(context.Context, *pgxpool.Pool) 
 			if url == "" {
 				return errors.New("no database is configured: set database.url in the configuration or give --database-url")
 			}
-			pool, err := app.OpenPool(cmd.Context(), url, 0)
+			pool, err := openPool(cmd.Context(), url, 0)
 			if err != nil {
 				return err
 			}

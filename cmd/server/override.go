@@ -150,7 +150,7 @@ func (at *located) change(ctx context.Context, p *place, do func(context.Context
 	if address == "" {
 		return usagef("%s names no database, whose lock keeps a running regrow from changing the project at the same moment; if none runs, add --no-lock", p.file.path)
 	}
-	pool, err := app.OpenPool(ctx, address, 1)
+	pool, err := openPool(ctx, address, 1)
 	if err != nil {
 		return fmt.Errorf("%w\nThe lock on the project is there. If no regrow runs, add --no-lock", err)
 	}

@@ -74,6 +74,7 @@ func (a *App) open(ctx context.Context) error {
 		Pool: a.pool, Servers: servers, Worker: workerName(), Registry: a.registry,
 		Logger: a.Logger, Slog: slogOver(a.Logger.With().Str("part", "river").Logger(), riverLogLevel),
 		Workers:  workers(a.Config.Database.MaxConnections),
+		PollOnly: a.Config.Database.Pooler == config.PoolerTransaction,
 		Interval: a.Config.Reconcile.Interval, Lease: a.Config.Reconcile.Lease, NewID: newID,
 	})
 	if err != nil {
@@ -89,7 +90,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.pool, err = OpenPool(ctx, url, a.Config.Database.MaxConnections); err != nil {
+	if a.pool, err = OpenPool(ctx, url, a.Config.Database.MaxConnections, a.Config.Database.Pooler); err != nil {
 		return err
 	}
 	a.cleanups.add("connection pool", func(context.Context) error { a.pool.Close(); return nil })

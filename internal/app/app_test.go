@@ -181,7 +181,7 @@ func TestStopFinishesRequestsUnderWay(t *testing.T) {
 
 func countDeliveries(t *testing.T, database string) (n int) {
 	t.Helper()
-	pool, err := app.OpenPool(t.Context(), database, 0)
+	pool, err := app.OpenPool(t.Context(), database, 0, config.PoolerNone)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"regrow/internal/config"
 	"regrow/internal/localpg"
 )
 
-// OpenPool connects to Postgres and makes sure that it answers. Errors never
-// hold the password.
-func OpenPool(ctx context.Context, url string, maxConnections int) (*pgxpool.Pool, error) {
+// OpenPool connects to Postgres, or to a pooler before it, and makes sure that it
+// answers. What is right for PoolerTransaction is right for Postgres itself, too,
+// only slower. No connections at most means as many as pgxpool thinks right.
+// Errors never hold the password.
+func OpenPool(ctx context.Context, url string, maxConnections int, pooler config.Pooler) (*pgxpool.Pool, error) {
 	settings, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database.url cannot be read: %w", err)
@@ -20,18 +26,49 @@ func OpenPool(ctx context.Context, url string, maxConnections int) (*pgxpool.Poo
 	if maxConnections > 0 {
 		settings.MaxConns = int32(min(maxConnections, 10_000))
 	}
-	// A process that is paused, or cut off, in the middle of a transaction must
-	// not hold the others up by what it has locked.
-	settings.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "30s"
+	if pooler == config.PoolerTransaction {
+		keepNoSession(settings.ConnConfig)
+	} else {
+		keepSession(settings.ConnConfig)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("preparing connections to the database: %w", err)
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("the database does not answer (check database.url): %w", err)
+		return nil, notAnswering(err)
 	}
 	return pool, nil
+}
+
+// idleTimeout is for the transactions that are River's own. Those of regrow set it
+// for themselves.
+const idleTimeout = "idle_in_transaction_session_timeout"
+
+func keepSession(c *pgx.ConnConfig) { c.RuntimeParams[idleTimeout] = "30s" }
+
+// keepNoSession asks nothing of a connection that outlives a transaction: poolers
+// refuse parameters that they do not know, and hand on a statement to a session
+// in which it was never prepared.
+func keepNoSession(c *pgx.ConnConfig) {
+	// It describes each statement once, and from then on sends it whole in one
+	// message, without a name.
+	c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	c.StatementCacheCapacity = 0
+}
+
+// notAnswering says what may be wrong with the database.
+func notAnswering(err error) error {
+	// PgBouncer's answer to a parameter that it does not know.
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && strings.Contains(refusal.Message, "unsupported startup parameter") {
+		hint := "take the parameters out of database.url"
+		if strings.Contains(refusal.Message, idleTimeout) {
+			hint = "set database.pooler to transaction"
+		}
+		return fmt.Errorf("a connection pooler stands before the database and does not take what regrow asks of sessions; %s: %w", hint, err)
+	}
+	return fmt.Errorf("the database does not answer (check database.url): %w", err)
 }
 
 // databaseURL returns the configured address, or that of a private Postgres

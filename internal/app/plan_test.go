@@ -143,7 +143,7 @@ func grow(t *testing.T, lines ...line) *plant {
 		}
 	})
 	p.url = regrow.URL()
-	if p.pool, err = app.OpenPool(t.Context(), database, 2); err != nil {
+	if p.pool, err = app.OpenPool(t.Context(), database, 2, config.PoolerNone); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.pool.Close)

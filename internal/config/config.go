@@ -34,7 +34,20 @@ type Database struct {
 	URL Secret
 	// MaxConnections is the largest size of the connection pool.
 	MaxConnections int
+	Pooler         Pooler
 }
+
+// Pooler is what stands between regrow and Postgres.
+type Pooler string
+
+// The poolers.
+const (
+	// PoolerNone is Postgres itself: a connection is a session.
+	PoolerNone Pooler = "none"
+	// PoolerTransaction is one such as PgBouncer in transaction mode: only within
+	// a transaction do statements meet the same session.
+	PoolerTransaction Pooler = "transaction"
+)
 
 // Log says what is logged and how it looks.
 type Log struct {

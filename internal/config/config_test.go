@@ -36,7 +36,7 @@ func TestEverything(t *testing.T) {
 	}
 	want := config.Config{
 		Listen: "127.0.0.1:8080", PublicURL: "https://regrow.example.com",
-		Database: config.Database{MaxConnections: 20},
+		Database: config.Database{MaxConnections: 20, Pooler: config.PoolerTransaction},
 		Log:      config.Log{Level: "info", Format: config.LogJSON},
 		API: config.API{Tokens: []config.Token{
 			{Name: "ops", Role: config.Operator}, {Name: "dashboard", Role: config.Viewer},

@@ -50,7 +50,10 @@ func section[T any](o *object, key string, read func(*object) T) T {
 }
 
 func readDatabase(o *object) Database {
-	d := Database{MaxConnections: o.integer("max_connections", defaultMaxConnections, 5, 1000)}
+	d := Database{
+		MaxConnections: o.integer("max_connections", defaultMaxConnections, 5, 1000),
+		Pooler:         optional(o, "pooler", choice(PoolerNone, PoolerTransaction), PoolerNone),
+	}
 	if o.r.opts.Development && o.withoutDatabase() {
 		return d
 	}

@@ -51,6 +51,9 @@ type Config struct {
 	Backoff time.Duration
 	// Workers is how many stages are performed at the same time. Default 20.
 	Workers int
+	// PollOnly makes workers look for jobs instead of being notified of them, for
+	// a pool whose connections are no sessions and cannot listen.
+	PollOnly bool
 
 	// Now and NewID are the clock and the source of ids.
 	Now   func() time.Time
@@ -92,14 +95,24 @@ func New(c Config) (*Engine, error) {
 		JobTimeout: -1,
 		// A run's stages follow each other; a long pause between two fetches
 		// would add up.
-		FetchCooldown: 20 * time.Millisecond,
-		Workers:       e.workers(),
+		FetchCooldown:     20 * time.Millisecond,
+		FetchPollInterval: c.pollInterval(),
+		PollOnly:          c.PollOnly,
+		Workers:           e.workers(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up River: %w", err)
 	}
 	e.river = client
 	return e, nil
+}
+
+// pollInterval is how often workers look for jobs that they were not notified of.
+func (c Config) pollInterval() time.Duration {
+	if c.PollOnly {
+		return 200 * time.Millisecond
+	}
+	return river.FetchPollIntervalDefault
 }
 
 func setDefault[T comparable](value *T, fallback T) {

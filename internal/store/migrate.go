@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,22 +34,40 @@ var ErrNewSchema = errors.New("the database schema is newer than this regrow; us
 
 // Migrate brings the schema up to date, River's tables first, and returns the
 // migrations that it applied. Several processes may call it at once: they take
-// turns.
+// turns. It needs up to three connections.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) (applied []Migration, err error) {
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		// This transaction is idle while the migrations run on other connections.
-		for _, statement := range []string{
-			"set local idle_in_transaction_session_timeout = 0",
-			"select pg_advisory_xact_lock(hashtextextended('migrate', 0))",
-		} {
-			if _, err := tx.Exec(ctx, statement); err != nil {
-				return fmt.Errorf("waiting for other migrations: %w", err)
+	for {
+		mine := false
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			if mine, err = takeTurn(ctx, tx); err != nil || !mine {
+				return err
 			}
+			applied, err = migrate(ctx, pool)
+			return err
+		})
+		if err != nil || mine {
+			return applied, err
 		}
-		applied, err = migrate(ctx, pool)
-		return err
-	})
-	return applied, err
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for other migrations: %w", ctx.Err())
+		}
+	}
+}
+
+// takeTurn tells whether no other process migrates, until the end of the
+// transaction. It does not wait for that: who waits holds a connection, and a
+// pooler may have none left then for the one that works.
+func takeTurn(ctx context.Context, tx pgx.Tx) (mine bool, err error) {
+	// The transaction is idle while the migrations run on other connections.
+	if _, err := tx.Exec(ctx, "set local idle_in_transaction_session_timeout = 0"); err != nil {
+		return false, fmt.Errorf("preparing the migrations: %w", err)
+	}
+	if err := tx.QueryRow(ctx, "select pg_try_advisory_xact_lock(hashtextextended('migrate', 0))").Scan(&mine); err != nil {
+		return false, fmt.Errorf("looking for other migrations: %w", err)
+	}
+	return mine, nil
 }
 
 func migrate(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {

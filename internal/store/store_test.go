@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -172,6 +173,38 @@ func force(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, status pipelin
 }
 
 // Each migration can be taken back, with what is stored in place.
+// What a stopped process has locked is free again soon, whatever stands between
+// it and the database, and no session is left changed.
+func TestTransactionsDoNotIdleForLong(t *testing.T) {
+	t.Parallel()
+	pool := newDatabase(t)
+	idle := func(db store.DBTX) (timeout string) {
+		t.Helper()
+		if err := db.QueryRow(t.Context(), "show idle_in_transaction_session_timeout").Scan(&timeout); err != nil {
+			t.Fatal(err)
+		}
+		return timeout
+	}
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	before := idle(conn)
+	err = store.InTx(t.Context(), conn, "test", func(tx pgx.Tx) error {
+		if got := idle(tx); got != "30s" {
+			t.Errorf("a transaction may be idle for %s, want 30s", got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := idle(conn); after != before || after == "30s" {
+		t.Errorf("afterwards the session's limit is %s, before it was %s", after, before)
+	}
+}
+
 func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	t.Parallel()
 	pool := newDatabase(t)
