@@ -27,6 +27,24 @@ func fence(ctx context.Context) error {
 	return nil
 }
 
+type gateKey struct{}
+
+// WithGate returns a context in which each request that changes something is
+// asked for right before it: it is sent only when check returns nil, and check's
+// error is its own. Unlike a fence, check may take its time, for a question to a
+// database.
+func WithGate(ctx context.Context, check func(context.Context) error) context.Context {
+	return context.WithValue(ctx, gateKey{}, check)
+}
+
+// gate asks for a change.
+func gate(ctx context.Context) error {
+	if check, ok := ctx.Value(gateKey{}).(func(context.Context) error); ok {
+		return check(ctx)
+	}
+	return nil
+}
+
 // pass lets a request go out, unless it would change something and must not.
 func (c *Client) pass(ctx context.Context, request call) error {
 	if failpoint.Enabled {
@@ -34,6 +52,9 @@ func (c *Client) pass(ctx context.Context, request call) error {
 	}
 	if request.method == http.MethodGet {
 		return nil
+	}
+	if err := gate(ctx); err != nil {
+		return err
 	}
 	return fence(ctx)
 }
