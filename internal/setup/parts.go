@@ -14,7 +14,7 @@ import (
 type ranking func(octopus.Document) int
 
 // elements returns the elements of a list in a document.
-func elements(d octopus.Document, pointer string) ([]octopus.Document, error) {
+func elements(d values, pointer string) ([]octopus.Document, error) {
 	raw, _, err := d.Value(pointer)
 	if err != nil || isNothing(raw) {
 		return nil, err
@@ -50,7 +50,7 @@ func indexes(list []octopus.Document, wanted int, rank ranking) []int {
 // before it in rank, and before those that come after; the others keep their
 // places.
 func part(field, pointer string, rank ranking, mine int, element octopus.Document, words string) Setting {
-	present := func(d octopus.Document) (bool, error) {
+	present := func(d values) (bool, error) {
 		list, err := elements(d, pointer)
 		return slices.ContainsFunc(list, func(e octopus.Document) bool { return rank(e) == mine }), err
 	}
@@ -85,7 +85,7 @@ func placeOf(list []octopus.Document, rank ranking, mine int) int {
 // inOrder wants the elements of a list that are setup's in the order of their
 // ranks. Others keep their places.
 func inOrder(field, pointer string, rank ranking, words string) Setting {
-	ranks := func(d octopus.Document) (list []octopus.Document, ours []int, err error) {
+	ranks := func(d values) (list []octopus.Document, ours []int, err error) {
 		list, err = elements(d, pointer)
 		for i, element := range list {
 			if rank(element) >= 0 {
@@ -97,7 +97,7 @@ func inOrder(field, pointer string, rank ranking, words string) Setting {
 	return Setting{
 		Field: field, Pointer: pointer, Shape: Order, to: words,
 		from: func(octopus.Document) string { return "another order" },
-		holds: func(d octopus.Document) (bool, error) {
+		holds: func(d values) (bool, error) {
 			list, ours, err := ranks(d)
 			return slices.IsSortedFunc(ours, func(a, b int) int { return rank(list[a]) - rank(list[b]) }), err
 		},

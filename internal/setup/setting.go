@@ -22,7 +22,7 @@ type Setting struct {
 
 	to    string
 	from  func(octopus.Document) string
-	holds func(octopus.Document) (bool, error)
+	holds func(values) (bool, error)
 	set   func(octopus.Document) (octopus.Document, error)
 }
 
@@ -64,7 +64,7 @@ func valueAt(field, pointer string, shape Shape, wanted any, same func(json.RawM
 			raw, _, _ := d.Value(pointer)
 			return shown(raw)
 		},
-		holds: func(d octopus.Document) (bool, error) {
+		holds: func(d values) (bool, error) {
 			raw, _, err := d.Value(pointer)
 			return err == nil && same(raw), err
 		},
@@ -141,8 +141,9 @@ func (s Setting) shownAs(words func(json.RawMessage) string, to string) Setting 
 // differing returns the settings that a document does not have.
 func differing(d octopus.Document, settings []Setting) ([]Setting, error) {
 	var wrong []Setting
+	read := view{d, map[string]json.RawMessage{}}
 	for _, setting := range settings {
-		holds, err := setting.holds(d)
+		holds, err := setting.holds(read)
 		if err != nil {
 			return nil, fmt.Errorf("reading the %s at %s: %w", setting.Field, setting.Pointer, err)
 		}
