@@ -35,7 +35,7 @@ func (testRuns) Create(ctx context.Context, tx pgx.Tx, delivery uuid.UUID, p pip
 		return store.Run{}, err
 	}
 	run, err := q.InsertRun(ctx, store.InsertRunParams{
-		ID: uuid.Must(uuid.NewV7()), Pipeline: p.Name, Number: number, DeliveryID: delivery, Server: p.Server.Name, Lane: p.Lane(), Config: p,
+		ID: uuid.Must(uuid.NewV7()), Pipeline: p.Name, Number: number, DeliveryID: delivery, Server: p.Server.Name, Lane: p.Lane(), Config: pipeline.Snapshot{Pipeline: p},
 		Repository: c.Repository, Ref: c.Ref, CommitSha: c.SHA, Message: c.Message, Author: c.Author, Version: c.Version, CommitUrl: c.URL,
 		Stage: pipeline.Provision, CreatedAt: time.Now(),
 	})

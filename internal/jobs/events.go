@@ -44,6 +44,7 @@ const (
 	eventTargetRedeploy  = "target_redeployed"
 	eventTargetRemoved   = "target_removed"
 	eventTargetLeft      = "target_left"
+	eventTargetTakenOut  = "target_taken_out"
 	eventOverrideCleared = "override_cleared"
 )
 

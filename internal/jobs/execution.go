@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*exec
 		}
 		return x.openAttempt(ctx, q)
 	})
-	x.p = x.run.Config
+	x.p = x.run.Config.Pipeline
 	x.log = e.Logger.With().Str("run", runID.String()).Str("pipeline", x.run.Pipeline).
 		Int64("number", x.run.Number).Str("stage", string(x.run.Stage)).Logger()
 	return x, err
@@ -109,10 +110,13 @@ func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*exec
 // stageTime is how long a run may stay in its stage.
 func stageTime(run store.Run) time.Duration {
 	if run.Stage == pipeline.CleanupStage {
-		return run.Config.Cleanup.Timeout
+		return cmp.Or(run.Config.Cleanup.Timeout, unreadableTime)
 	}
-	return run.Config.Verify.Timeout
+	return cmp.Or(run.Config.Verify.Timeout, unreadableTime)
 }
+
+// unreadableTime is how long a run may take to end whose own times cannot be read.
+const unreadableTime = 15 * time.Minute
 
 func (x *execution) attempt(ctx context.Context, perform stageFunc) (result outcome, err error) {
 	defer func() {
@@ -125,9 +129,14 @@ func (x *execution) attempt(ctx context.Context, perform stageFunc) (result outc
 		}
 	}()
 	x.octopus, err = x.Engine.octopus(x.p)
+	unreadable := x.unreadable()
 	switch {
+	case x.run.Ending != nil:
+		return outcome{}, decided(x.run)
 	case x.run.CancelRequestedAt != nil:
 		return outcome{}, errCancelRequested
+	case unreadable != nil:
+		return outcome{}, unreadable
 	case err != nil:
 		return outcome{}, err
 	case x.overdue() && x.lost >= maxLost:

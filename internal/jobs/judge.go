@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
-	"regrow/internal/store"
 )
 
 // ending is how an execution ends, as it is written.
@@ -37,11 +37,14 @@ func (k endKind) String() string {
 	return [...]string{"done", "wait", "retry", "fail", "cancel"}[k]
 }
 
-// judge turns what a stage returned into an ending, and clears the run's own
-// override when the run is about to end.
+// judge turns what a stage returned into an ending, and tidies up when the run is
+// about to end.
 func (x *execution) judge(ctx context.Context, result outcome, err error) ending {
 	failed := asFailure(err)
+	known, isDecided := errors.AsType[*decidedError](err)
 	switch {
+	case isDecided:
+		return x.tidied(ctx, known.end)
 	case err == nil && result.done:
 		return ending{kind: endDone, message: result.message}
 	case errors.Is(err, errCancelRequested):
@@ -49,7 +52,7 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 	case failed != nil:
 		return x.tidied(ctx, ending{kind: endFail, message: failed.message, remedy: failed.remedy, from: failed.from})
 	case stopped(ctx, err):
-		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
+		return handedBack(err)
 	case err == nil && result.hold != nil:
 		return ending{kind: endWait, message: result.message, hold: result.hold}
 	case x.overdue() && (err == nil || x.failures >= lastTries):
@@ -58,6 +61,14 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 		return ending{kind: endWait, message: result.message}
 	default:
 		return ending{kind: endRetry, message: sentence(err.Error()), pause: x.backoff(err, x.failures)}
+	}
+}
+
+// handedBack leaves the run to another execution: at once, or when what was
+// under way has had time to settle.
+func handedBack(err error) ending {
+	return ending{
+		kind: endRetry, message: "The process was stopped; another execution goes on.", pause: octopus.Settling(err),
 	}
 }
 
@@ -76,35 +87,4 @@ func (x *execution) outOfTime(result outcome, err error) ending {
 		message: fmt.Sprintf("Stage %s was not through after %s: %s", x.run.Stage, stageTime(x.run), sentence(what)),
 		remedy:  "find out what holds Octopus up, then retry the run",
 	}
-}
-
-// tidied clears the run's own override, if it still stands, before the run
-// ends. While Octopus cannot be reached the end is put off, because a run that
-// came next could do nothing either, but not for longer than the stage had.
-func (x *execution) tidied(ctx context.Context, end ending) ending {
-	cleared, err := x.clearOverride(ctx)
-	switch {
-	case err != nil && stopped(ctx, err):
-		return ending{kind: endRetry, message: "The process was stopped; another execution goes on."}
-	case err != nil && asFailure(err) == nil && x.mayTidyStill():
-		message := fmt.Sprintf("%s Clearing the override before the run ends: %s", end.message, sentence(err.Error()))
-		return ending{kind: endRetry, message: message, pause: x.backoff(err, x.failures)}
-	case err != nil:
-		end.message += " The override of this run could not be cleared and may still stand: " + sentence(err.Error())
-	case cleared:
-		x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error {
-			return record(ctx, q, x.run, x.Now(), eventOverrideCleared, "The run's override was cleared.", nil)
-		})
-	}
-	return end
-}
-
-// mayTidyStill tells whether there is time left to clear the override: as much
-// again as the stage had, from its deadline or from the request to cancel.
-func (x *execution) mayTidyStill() bool {
-	from := x.run.DeadlineAt
-	if x.run.CancelRequestedAt != nil {
-		from = x.run.CancelRequestedAt
-	}
-	return from == nil || x.Now().Sub(*from) < stageTime(x.run)
 }

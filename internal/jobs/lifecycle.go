@@ -70,7 +70,7 @@ func (e *Engine) insertRun(ctx context.Context, q *store.Queries, deliveryID uui
 	}
 	run, err := q.InsertRun(ctx, store.InsertRunParams{
 		ID: e.NewID(), Pipeline: p.Name, Number: number, DeliveryID: deliveryID,
-		Server: p.Server.Name, Lane: p.Lane(), Config: p,
+		Server: p.Server.Name, Lane: p.Lane(), Config: pipeline.Snapshot{Pipeline: p},
 		Repository: c.Repository, Ref: c.Ref, CommitSha: c.SHA, Message: c.Message,
 		Author: c.Author, Version: c.Version, CommitUrl: c.URL,
 		Stage: pipeline.Provision, Reason: "The lane is taken.", CreatedAt: e.Now(),

@@ -49,7 +49,7 @@ func (e *Engine) PreviewWake(ctx context.Context, tx pgx.Tx, server string) (int
 func runOf(p pipeline.Preview) store.Run {
 	c := p.Commit
 	return store.Run{
-		ID: p.ID, Pipeline: p.Pipeline.Name, Number: p.Number, Server: p.Pipeline.Server.Name, Lane: p.Pipeline.Lane(), Config: p.Pipeline,
+		ID: p.ID, Pipeline: p.Pipeline.Name, Number: p.Number, Server: p.Pipeline.Server.Name, Lane: p.Pipeline.Lane(), Config: pipeline.Snapshot{Pipeline: p.Pipeline},
 		Repository: c.Repository, Ref: c.Ref, CommitSha: c.SHA, Message: c.Message, Author: c.Author, Version: c.Version, CommitUrl: c.URL,
 		Status: pipeline.Queued, Stage: pipeline.Provision, Round: 1, CreatedAt: p.At,
 	}

@@ -20,6 +20,9 @@ type results struct {
 	override      overrideResult
 	verify        verifyResult
 	cleanup       cleanupResult
+	// unreadable says which result another version of regrow has written in a way
+	// that makes no sense to this one; nil when all can be read.
+	unreadable error
 }
 
 type provisionResult struct {
@@ -108,7 +111,7 @@ func loadResults(ctx context.Context, q *store.Queries, run uuid.UUID) (results,
 	}
 	for _, stage := range stages {
 		if err := json.Unmarshal(stage.Result, r.of(stage.Stage)); err != nil {
-			return r, fmt.Errorf("reading the result of stage %s: %w", stage.Stage, err)
+			r.unreadable = fmt.Errorf("the result of stage %s: %w", stage.Stage, err)
 		}
 	}
 	return r, nil
@@ -120,6 +123,9 @@ func (x *execution) saveResult(ctx context.Context, q *store.Queries) error {
 }
 
 func (x *execution) saveResultOf(ctx context.Context, q *store.Queries, stage pipeline.Stage) error {
+	if x.results.unreadable != nil {
+		return nil // what could not be read must not be lost
+	}
 	encoded, err := json.Marshal(x.results.of(stage))
 	if err != nil {
 		return fmt.Errorf("encoding the result of %s: %w", stage, err)

@@ -156,14 +156,29 @@ const (
 // Cleanup says how the old generation is removed.
 type Cleanup struct {
 	Mode CleanupMode `json:"mode"`
+	// Grace is how long after the proof the old generation is left alone. It does
+	// not count towards Timeout, and means nothing in mode "policy".
+	Grace time.Duration `json:"grace,omitempty"`
 	// Minimum is how many targets of the new generation have to be available
 	// while old ones are removed.
 	Minimum int `json:"minimum"`
+	// MaxRemovals is the most targets that one clean-up may remove; when more
+	// would go it removes none. 0 sets no limit. It means nothing in mode "policy".
+	MaxRemovals int `json:"max_removals,omitempty"`
 	// Timeout is how long clean-up waits for old targets to become unavailable
 	// before it leaves them and says so.
 	Timeout time.Duration `json:"timeout"`
 	// Runbook names the runbook of mode "runbook".
 	Runbook string `json:"runbook,omitempty"`
+}
+
+// Begins is when the old generation of a run may be touched whose new one was
+// proven at that time.
+func (c Cleanup) Begins(proven time.Time) time.Time {
+	if c.Mode == CleanupPolicy {
+		return proven
+	}
+	return proven.Add(c.Grace)
 }
 
 // Lane is the key of the thing that only one run may hold at a time: server,

@@ -72,7 +72,9 @@ var transitions = map[Status][]Status{
 	Queued:  {Running, Cancelled, Superseded},
 	Running: {Running, Waiting, Succeeded, Failed, Cancelled, Superseded},
 	Waiting: {Running, Waiting, Failed, Cancelled},
-	Failed:  {Running}, // an operator's retry
+	Failed:  {Running}, // an operator's retry or rollback
+	// An operator's rollback takes out what a cancelled run has left.
+	Cancelled: {Running},
 }
 
 // Statuses returns every status.

@@ -35,8 +35,8 @@ func TestStatusTransitions(t *testing.T) {
 			t.Errorf("%s is active and terminal", from)
 		}
 		for _, to := range pipeline.Statuses() {
-			if from.Terminal() && from.CanBecome(to) && (from != pipeline.Failed || to != pipeline.Running) {
-				t.Errorf("%s can become %s: only a failed run may go on", from, to)
+			if from.Terminal() && from.CanBecome(to) && (from != pipeline.Failed && from != pipeline.Cancelled || to != pipeline.Running) {
+				t.Errorf("%s can become %s: only a failed or cancelled run may go on", from, to)
 			}
 		}
 		if !from.Terminal() && from != pipeline.Queued && !from.CanBecome(pipeline.Failed) {

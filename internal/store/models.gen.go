@@ -56,6 +56,18 @@ type Job struct {
 	FinishedAt *time.Time
 }
 
+type Pause struct {
+	ID       uuid.UUID
+	Scope    pipeline.PauseScope
+	Key      string
+	Name     string
+	Reason   string
+	PausedBy string
+	Since    time.Time
+	LiftedAt *time.Time
+	LiftedBy string
+}
+
 type Pipeline struct {
 	Name    string
 	LastRun int64
@@ -68,7 +80,7 @@ type Run struct {
 	DeliveryID           uuid.UUID
 	Server               string
 	Lane                 string
-	Config               pipeline.Pipeline
+	Config               pipeline.Snapshot
 	Repository           string
 	Ref                  string
 	CommitSha            string
@@ -100,6 +112,16 @@ type Run struct {
 	FreezeUntil          *time.Time
 	FreezeOverrideReason *string
 	FreezeOverrideBy     *string
+	HeldSince            *time.Time
+	CancelTasks          bool
+	Ending               json.RawMessage
+	RollbackOf           *uuid.UUID
+	Restores             *uuid.UUID
+	RollbackDelivery     *uuid.UUID
+	RollbackBy           *string
+	RollbackReason       *string
+	RollbackWay          *string
+	RollbackRun          *uuid.UUID
 }
 
 type RunEvent struct {

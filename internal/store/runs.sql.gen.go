@@ -134,9 +134,9 @@ func (q *Queries) DueWaiting(ctx context.Context, arg DueWaitingParams) ([]uuid.
 
 const endRun = `-- name: EndRun :one
 update runs set status = $1, reason = $2, remedy = $3, retry_from = $4, job_id = null, lease_until = null,
-    next_check_at = null, paused = false, deadline_at = null, freeze_name = null, freeze_until = null, ended_at = $5::timestamptz
+    next_check_at = null, paused = false, deadline_at = null, freeze_name = null, freeze_until = null, held_since = null, ending = null, ended_at = $5::timestamptz
 where id = $6
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
 `
 
 type EndRunParams struct {
@@ -197,6 +197,16 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
@@ -246,7 +256,7 @@ func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (int64
 }
 
 const getRun = `-- name: GetRun :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1
 `
 
 func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
@@ -291,6 +301,16 @@ func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
@@ -312,9 +332,9 @@ func (q *Queries) InheritPlace(ctx context.Context, arg InheritPlaceParams) erro
 
 const insertRun = `-- name: InsertRun :one
 insert into runs (id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url,
-    status, stage, reason, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, $16, $17)
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
+    status, stage, reason, created_at, rollback_of, restores)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, $16, $17, $18::uuid, $19::uuid)
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
 `
 
 type InsertRunParams struct {
@@ -324,7 +344,7 @@ type InsertRunParams struct {
 	DeliveryID uuid.UUID
 	Server     string
 	Lane       string
-	Config     pipeline.Pipeline
+	Config     pipeline.Snapshot
 	Repository string
 	Ref        string
 	CommitSha  string
@@ -335,6 +355,8 @@ type InsertRunParams struct {
 	Stage      pipeline.Stage
 	Reason     string
 	CreatedAt  time.Time
+	RollbackOf *uuid.UUID
+	Restores   *uuid.UUID
 }
 
 func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, error) {
@@ -356,6 +378,8 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 		arg.Stage,
 		arg.Reason,
 		arg.CreatedAt,
+		arg.RollbackOf,
+		arg.Restores,
 	)
 	var i Run
 	err := row.Scan(
@@ -397,6 +421,16 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
@@ -428,7 +462,7 @@ func (q *Queries) LaneIsTaken(ctx context.Context, lane string) (bool, error) {
 }
 
 const lastProvisionInLane = `-- name: LastProvisionInLane :one
-select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.freeze_name, runs.freeze_until, runs.freeze_override_reason, runs.freeze_override_by from runs join stages on stages.run_id = runs.id and stages.stage = 'provision'
+select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.freeze_name, runs.freeze_until, runs.freeze_override_reason, runs.freeze_override_by, runs.held_since, runs.cancel_tasks, runs.ending, runs.rollback_of, runs.restores, runs.rollback_delivery, runs.rollback_by, runs.rollback_reason, runs.rollback_way, runs.rollback_run from runs join stages on stages.run_id = runs.id and stages.stage = 'provision'
 where runs.lane = $1 and runs.id <> $2 and runs.lane_turn is not null
   and (stages.result ? 'release_id' or stages.result -> 'previous' ? 'release_id')
 order by runs.lane_turn desc limit 1
@@ -483,6 +517,16 @@ func (q *Queries) LastProvisionInLane(ctx context.Context, arg LastProvisionInLa
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
@@ -499,7 +543,7 @@ func (q *Queries) LastRunNumber(ctx context.Context, name string) (int64, error)
 }
 
 const latestRunPerPipeline = `-- name: LatestRunPerPipeline :many
-select distinct on (pipeline) id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs order by pipeline, id desc
+select distinct on (pipeline) id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs order by pipeline, id desc
 `
 
 func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
@@ -550,6 +594,16 @@ func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
 			&i.FreezeUntil,
 			&i.FreezeOverrideReason,
 			&i.FreezeOverrideBy,
+			&i.HeldSince,
+			&i.CancelTasks,
+			&i.Ending,
+			&i.RollbackOf,
+			&i.Restores,
+			&i.RollbackDelivery,
+			&i.RollbackBy,
+			&i.RollbackReason,
+			&i.RollbackWay,
+			&i.RollbackRun,
 		); err != nil {
 			return nil, err
 		}
@@ -602,7 +656,7 @@ func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]Lock
 }
 
 const lockIfDue = `-- name: LockIfDue :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1 and status = 'waiting' and next_check_at <= $2::timestamptz
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 and status = 'waiting' and next_check_at <= $2::timestamptz
 for update skip locked
 `
 
@@ -654,12 +708,22 @@ func (q *Queries) LockIfDue(ctx context.Context, arg LockIfDueParams) (Run, erro
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
 
 const lockIfExpired = `-- name: LockIfExpired :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked
 `
 
 // Returns no row when the run is leased again, or somebody else is at it.
@@ -705,6 +769,16 @@ func (q *Queries) LockIfExpired(ctx context.Context, id uuid.UUID) (Run, error) 
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
@@ -720,7 +794,7 @@ func (q *Queries) LockLane(ctx context.Context, lane string) error {
 }
 
 const lockNextInLane = `-- name: LockNextInLane :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where lane = $1 and status = 'queued' order by queue_position limit 1 for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where lane = $1 and status = 'queued' order by queue_position limit 1 for update skip locked
 `
 
 // The run that is first in the lane's queue and not being cancelled just now.
@@ -766,6 +840,16 @@ func (q *Queries) LockNextInLane(ctx context.Context, lane string) (Run, error) 
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
@@ -786,7 +870,7 @@ func (q *Queries) LockProject(ctx context.Context, arg LockProjectParams) error 
 }
 
 const lockRun = `-- name: LockRun :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1 for update
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 for update
 `
 
 func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
@@ -831,12 +915,22 @@ func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
 
 const lockRunIfFree = `-- name: LockRunIfFree :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by from runs where id = $1 for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 for update skip locked
 `
 
 // Returns no row when somebody else holds the run just now.
@@ -882,6 +976,16 @@ func (q *Queries) LockRunIfFree(ctx context.Context, id uuid.UUID) (Run, error) 
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
@@ -959,26 +1063,36 @@ func (q *Queries) ParkRun(ctx context.Context, arg ParkRunParams) error {
 }
 
 const requestCancel = `-- name: RequestCancel :exec
-update runs set cancel_requested_at = $1::timestamptz, cancel_reason = $2 where id = $3
+update runs set cancel_requested_at = coalesce(cancel_requested_at, $1::timestamptz),
+    cancel_reason = case when cancel_requested_at is null then $2 else cancel_reason end,
+    cancel_tasks = cancel_tasks or $3
+where id = $4
 `
 
 type RequestCancelParams struct {
 	Now    time.Time
 	Reason string
+	Tasks  bool
 	ID     uuid.UUID
 }
 
+// The first request counts; a later one may ask for more.
 func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) error {
-	_, err := q.db.Exec(ctx, requestCancel, arg.Now, arg.Reason, arg.ID)
+	_, err := q.db.Exec(ctx, requestCancel,
+		arg.Now,
+		arg.Reason,
+		arg.Tasks,
+		arg.ID,
+	)
 	return err
 }
 
 const runsInLane = `-- name: RunsInLane :many
 select id, pipeline, number, status, stage, queue_position, coalesce(started_at, created_at)::timestamptz as since,
-    (freeze_name is not null)::boolean as frozen
+    (freeze_name is not null)::boolean as frozen, (held_since is not null)::boolean as held, (rollback_of is not null)::boolean as rollback
 from runs where runs.lane = $1 and status in ('running', 'waiting')
 union all
-select id, pipeline, number, status, stage, queue_position, created_at, false
+select id, pipeline, number, status, stage, queue_position, created_at, false, false, rollback_of is not null
 from runs where runs.lane = $1 and status = 'queued'
 `
 
@@ -991,6 +1105,8 @@ type RunsInLaneRow struct {
 	QueuePosition int64
 	Since         time.Time
 	Frozen        bool
+	Held          bool
+	Rollback      bool
 }
 
 // Who holds the lane, if anybody does, and who waits for it; two parts, because
@@ -1013,6 +1129,8 @@ func (q *Queries) RunsInLane(ctx context.Context, lane string) ([]RunsInLaneRow,
 			&i.QueuePosition,
 			&i.Since,
 			&i.Frozen,
+			&i.Held,
+			&i.Rollback,
 		); err != nil {
 			return nil, err
 		}
@@ -1027,9 +1145,9 @@ func (q *Queries) RunsInLane(ctx context.Context, lane string) ([]RunsInLaneRow,
 const startRun = `-- name: StartRun :one
 update runs set status = 'running', stage = $1, job_id = $2::bigint,
     started_at = coalesce(started_at, $3::timestamptz), lane_turn = nextval('lane_order'), round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
-    cancel_requested_at = null, cancel_reason = '', freeze_override_reason = null, freeze_override_by = null
+    cancel_requested_at = null, cancel_reason = '', cancel_tasks = false, held_since = null, freeze_override_reason = null, freeze_override_by = null
 where id = $5
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
 `
 
 type StartRunParams struct {
@@ -1089,6 +1207,16 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) (Run, error)
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }
@@ -1096,9 +1224,11 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) (Run, error)
 const strandedLanes = `-- name: StrandedLanes :many
 select distinct lane from runs q where status = 'queued'
   and not exists (select from runs a where a.lane = q.lane and a.status in ('running', 'waiting'))
+  and not exists (select from pauses where lifted_at is null and pause_holds(scope, key, q.lane))
 `
 
-// Lanes with queued runs and no active one; there should be none.
+// Lanes with queued runs and no active one that no pause holds; there should be
+// none.
 func (q *Queries) StrandedLanes(ctx context.Context) ([]string, error) {
 	rows, err := q.db.Query(ctx, strandedLanes)
 	if err != nil {
@@ -1122,7 +1252,7 @@ func (q *Queries) StrandedLanes(ctx context.Context) ([]string, error) {
 const supersedeQueued = `-- name: SupersedeQueued :many
 update runs set status = 'superseded', superseded_by = $1::uuid, reason = $2, ended_at = $3::timestamptz
 where id = any($4::uuid[]) and status = 'queued'
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
 `
 
 type SupersedeQueuedParams struct {
@@ -1186,6 +1316,16 @@ func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams
 			&i.FreezeUntil,
 			&i.FreezeOverrideReason,
 			&i.FreezeOverrideBy,
+			&i.HeldSince,
+			&i.CancelTasks,
+			&i.Ending,
+			&i.RollbackOf,
+			&i.Restores,
+			&i.RollbackDelivery,
+			&i.RollbackBy,
+			&i.RollbackReason,
+			&i.RollbackWay,
+			&i.RollbackRun,
 		); err != nil {
 			return nil, err
 		}
@@ -1202,7 +1342,7 @@ update runs set status = 'running', paused = false,
     lease_until = clock_timestamp() + make_interval(secs => $1::float8),
     deadline_at = coalesce(deadline_at, $2::timestamptz)
 where id = $3 and job_id = $4::bigint and (lease_until is null or lease_until <= clock_timestamp())
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
 `
 
 type TakeLeaseParams struct {
@@ -1261,6 +1401,16 @@ func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (Run, erro
 		&i.FreezeUntil,
 		&i.FreezeOverrideReason,
 		&i.FreezeOverrideBy,
+		&i.HeldSince,
+		&i.CancelTasks,
+		&i.Ending,
+		&i.RollbackOf,
+		&i.Restores,
+		&i.RollbackDelivery,
+		&i.RollbackBy,
+		&i.RollbackReason,
+		&i.RollbackWay,
+		&i.RollbackRun,
 	)
 	return i, err
 }

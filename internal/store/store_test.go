@@ -52,7 +52,7 @@ func insertRun(t *testing.T, pool *pgxpool.Pool, lane string) store.Run {
 	}
 	run, err := q.InsertRun(ctx, store.InsertRunParams{
 		ID: uuid.Must(uuid.NewV7()), Pipeline: "shop", Number: number, DeliveryID: delivery, Server: "main", Lane: lane,
-		Config: pipeline.Pipeline{Name: "shop", Verify: pipeline.Verify{Timeout: time.Minute}},
+		Config: pipeline.Snapshot{Pipeline: pipeline.Pipeline{Name: "shop", Verify: pipeline.Verify{Timeout: time.Minute}}},
 		Ref:    "refs/heads/main", CommitSha: "abc", Stage: pipeline.Provision, CreatedAt: now,
 	})
 	if err != nil {

@@ -21,8 +21,8 @@ select exists (select from runs where lane = $1 and status in ('running', 'waiti
 
 -- name: InsertRun :one
 insert into runs (id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url,
-    status, stage, reason, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, $16, $17)
+    status, stage, reason, created_at, rollback_of, restores)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, $16, $17, sqlc.narg('rollback_of')::uuid, sqlc.narg('restores')::uuid)
 returning *;
 
 -- name: InsertStage :exec
@@ -36,10 +36,10 @@ update runs set queue_position = sqlc.arg('queue_position') where id = sqlc.arg(
 -- Who holds the lane, if anybody does, and who waits for it; two parts, because
 -- each has an index.
 select id, pipeline, number, status, stage, queue_position, coalesce(started_at, created_at)::timestamptz as since,
-    (freeze_name is not null)::boolean as frozen
+    (freeze_name is not null)::boolean as frozen, (held_since is not null)::boolean as held, (rollback_of is not null)::boolean as rollback
 from runs where runs.lane = $1 and status in ('running', 'waiting')
 union all
-select id, pipeline, number, status, stage, queue_position, created_at, false
+select id, pipeline, number, status, stage, queue_position, created_at, false, false, rollback_of is not null
 from runs where runs.lane = $1 and status = 'queued';
 
 -- name: LastRunNumber :one
@@ -69,7 +69,7 @@ select * from runs where lane = $1 and status = 'queued' order by queue_position
 -- A queued run takes its lane, or a failed one takes it again.
 update runs set status = 'running', stage = sqlc.arg('stage'), job_id = sqlc.arg('job_id')::bigint,
     started_at = coalesce(started_at, sqlc.arg('now')::timestamptz), lane_turn = nextval('lane_order'), round = sqlc.arg('round'), ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
-    cancel_requested_at = null, cancel_reason = '', freeze_override_reason = null, freeze_override_by = null
+    cancel_requested_at = null, cancel_reason = '', cancel_tasks = false, held_since = null, freeze_override_reason = null, freeze_override_by = null
 where id = sqlc.arg('id')
 returning *;
 
@@ -105,7 +105,7 @@ where id = sqlc.arg('id');
 
 -- name: EndRun :one
 update runs set status = sqlc.arg('status'), reason = sqlc.arg('reason'), remedy = sqlc.arg('remedy'), retry_from = sqlc.narg('retry_from'), job_id = null, lease_until = null,
-    next_check_at = null, paused = false, deadline_at = null, freeze_name = null, freeze_until = null, ended_at = sqlc.arg('now')::timestamptz
+    next_check_at = null, paused = false, deadline_at = null, freeze_name = null, freeze_until = null, held_since = null, ending = null, ended_at = sqlc.arg('now')::timestamptz
 where id = sqlc.arg('id')
 returning *;
 
@@ -113,7 +113,11 @@ returning *;
 update runs set wakes = wakes + 1 where id = $1;
 
 -- name: RequestCancel :exec
-update runs set cancel_requested_at = sqlc.arg('now')::timestamptz, cancel_reason = sqlc.arg('reason') where id = sqlc.arg('id');
+-- The first request counts; a later one may ask for more.
+update runs set cancel_requested_at = coalesce(cancel_requested_at, sqlc.arg('now')::timestamptz),
+    cancel_reason = case when cancel_requested_at is null then sqlc.arg('reason') else cancel_reason end,
+    cancel_tasks = cancel_tasks or sqlc.arg('tasks')
+where id = sqlc.arg('id');
 
 -- name: LockActiveOnServer :many
 -- The runs that an event from the server may concern, in one locking order; of
@@ -147,9 +151,11 @@ select * from runs where id = $1 and status = 'running' and lease_until < now() 
 select id, job_id, stage from runs where status = 'running' and lease_until is null and job_id is not null order by id;
 
 -- name: StrandedLanes :many
--- Lanes with queued runs and no active one; there should be none.
+-- Lanes with queued runs and no active one that no pause holds; there should be
+-- none.
 select distinct lane from runs q where status = 'queued'
-  and not exists (select from runs a where a.lane = q.lane and a.status in ('running', 'waiting'));
+  and not exists (select from runs a where a.lane = q.lane and a.status in ('running', 'waiting'))
+  and not exists (select from pauses where lifted_at is null and pause_holds(scope, key, q.lane));
 
 -- name: NewerInLane :one
 -- Another run that took the lane after this one.

@@ -1,0 +1,155 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
+	"regrow/internal/store"
+)
+
+// decision is how a run is going to end, as its row keeps it while something is
+// left to tidy up. Whoever goes on with the run only does that: its stage is not
+// performed again, because what is tidied up already would look to it like
+// another failure, or like none.
+type decision struct {
+	Status  pipeline.Status `json:"status"`
+	Message string          `json:"message"`
+	Remedy  string          `json:"remedy,omitempty"`
+	From    pipeline.Stage  `json:"from,omitempty"`
+}
+
+// decidedError says that only tidying up is left of the run.
+type decidedError struct{ end ending }
+
+func (*decidedError) Error() string { return "how the run ends is decided" }
+
+// decided returns the ending that the run's row holds.
+func decided(run store.Run) *decidedError {
+	var d decision
+	if err := json.Unmarshal(run.Ending, &d); err != nil {
+		d = decision{Status: pipeline.Failed, Message: "How the run was to end cannot be read by this version of regrow: " + sentence(err.Error())}
+	}
+	kind := endFail
+	if d.Status == pipeline.Cancelled {
+		kind = endCancel
+	}
+	return &decidedError{ending{kind: kind, message: d.Message, remedy: d.Remedy, from: d.From}}
+}
+
+func (d decision) encode() (json.RawMessage, error) {
+	d.Message, d.Remedy = storable(d.Message), storable(d.Remedy)
+	return json.Marshal(d)
+}
+
+// decide writes how the run is going to end.
+func (x *execution) decide(ctx context.Context, q *store.Queries, end ending) error {
+	d := decision{Status: pipeline.Failed, Message: end.message, Remedy: end.remedy, From: end.from}
+	if end.kind == endCancel {
+		d.Status = pipeline.Cancelled
+	}
+	return decideEnding(ctx, q, x.run, d)
+}
+
+func decideEnding(ctx context.Context, q *store.Queries, run store.Run, d decision) error {
+	encoded, err := d.encode()
+	if err != nil {
+		return fmt.Errorf("encoding how the run ends: %w", err)
+	}
+	if err := q.DecideEnding(ctx, store.DecideEndingParams{ID: run.ID, Ending: encoded}); err != nil {
+		return fmt.Errorf("noting how the run ends: %w", err)
+	}
+	return nil
+}
+
+// notYetError says what has to happen before something can be tidied up.
+type notYetError struct{ text string }
+
+func (n *notYetError) Error() string { return n.text }
+
+// tidied clears the run's own override, if it still stands, and removes its new
+// targets where that is wanted, before the run ends. While Octopus cannot be
+// reached the end is put off, because a run that came next could do nothing
+// either, but not for longer than the stage had.
+func (x *execution) tidied(ctx context.Context, end ending) ending {
+	decided := end
+	for _, part := range []struct {
+		doing, undone string
+		tidy          func(context.Context, *ending) error
+	}{
+		{"Clearing the override before the run ends", "The override of this run could not be cleared and may still stand", x.tidyOverride},
+		{"Removing the new targets before the run ends", "Its new targets could not be removed", x.tidyTargets},
+	} {
+		err := part.tidy(ctx, &end)
+		if err == nil {
+			continue
+		}
+		if open := x.putOff(ctx, err, end.message+" "+part.doing); open != nil {
+			x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error { return x.decide(ctx, q, decided) })
+			return *open
+		}
+		end.message += fmt.Sprintf(" %s: %s", part.undone, sentence(err.Error()))
+	}
+	return end
+}
+
+// putOff tells how to go on when something could not be tidied up yet; nil when
+// it is to be left.
+func (x *execution) putOff(ctx context.Context, err error, what string) *ending {
+	notYet, waits := errors.AsType[*notYetError](err)
+	switch {
+	case stopped(ctx, err):
+		return new(handedBack(err))
+	case asFailure(err) != nil || !x.mayTidyStill():
+		return nil
+	case waits:
+		return &ending{kind: endWait, message: fmt.Sprintf("%s: %s", what, notYet.text)}
+	default:
+		return &ending{kind: endRetry, message: fmt.Sprintf("%s: %s", what, sentence(err.Error())), pause: x.backoff(err, x.failures)}
+	}
+}
+
+// tidyOverride clears the run's own override.
+func (x *execution) tidyOverride(ctx context.Context, end *ending) error {
+	cleared, err := x.clearOverride(ctx)
+	if octopus.IsNotFound(err) {
+		end.message += fmt.Sprintf(" Its override was not looked for: Octopus does not find project %s any more.", x.p.Application.Project)
+		return nil
+	}
+	if cleared {
+		x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error {
+			return record(ctx, q, x.run, x.Now(), eventOverrideCleared, "The run's override was cleared.", nil)
+		})
+	}
+	return err
+}
+
+// mayTidyStill tells whether there is time left to tidy up: as much again as the
+// stage had, from its deadline or from the request to cancel.
+func (x *execution) mayTidyStill() bool {
+	from := x.run.DeadlineAt
+	if x.run.CancelRequestedAt != nil {
+		from = x.run.CancelRequestedAt
+	}
+	return from == nil || x.Now().Sub(*from) < stageTime(x.run)
+}
+
+// unreadable tells what of the run this version of regrow cannot read, nil when
+// it can read all.
+func (x *execution) unreadable() *failure {
+	cause := x.run.Config.Unreadable
+	what := "configuration"
+	if cause == nil {
+		cause, what = x.results.unreadable, "history"
+	}
+	if cause == nil {
+		return nil
+	}
+	return &failure{
+		message: sentence(fmt.Sprintf("The %s that run #%d keeps cannot be read by this version of regrow: %s", what, x.run.Number, cause)),
+		remedy:  "start a new run of the commit; or retry this one with the version of regrow that it was created with",
+	}
+}

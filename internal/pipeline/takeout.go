@@ -1,0 +1,44 @@
+package pipeline
+
+import "fmt"
+
+// TakeOut is what may be removed of the new targets of a run that has failed.
+type TakeOut struct {
+	// Remove are the run's own new targets.
+	Remove []Target
+	// Left are new targets that must not be removed, with the reason.
+	Left []LeftTarget
+	// Short is the sentence that too few old targets serve, or "". Nothing is
+	// removed then: the new targets may be all that serves.
+	Short string
+}
+
+// PlanTakeOut decides which new targets of a failed run may go. Baseline holds
+// the targets that stood before it, foreign those that other runs know. As many
+// old targets as minimum have to be available, or all where there were fewer,
+// and at least one.
+func PlanTakeOut(targets []Target, baseline, foreign map[string]bool, minimum int) TakeOut {
+	var t TakeOut
+	available := 0
+	for _, target := range targets {
+		switch {
+		case baseline[target.ID]:
+			if target.Available {
+				available++
+			}
+		case foreign[target.ID]:
+			t.Left = append(t.Left, LeftTarget{target, "another run knows it"})
+		case target.Environments > 1:
+			t.Left = append(t.Left, LeftTarget{target, "it is in other environments too"})
+		case target.Others != "":
+			t.Left = append(t.Left, LeftTarget{target, "it serves " + target.Others + " too"})
+		default:
+			t.Remove = append(t.Remove, target)
+		}
+	}
+	if need := max(1, min(minimum, len(baseline))); available < need {
+		t.Short = fmt.Sprintf("%d of the %d old targets that would have to serve are available", available, need)
+		t.Remove = nil
+	}
+	return t
+}
