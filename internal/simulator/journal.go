@@ -65,7 +65,7 @@ type Entry struct {
 	ReleaseID     string    `json:"releaseId,omitempty"`
 	TaskID        string    `json:"taskId,omitempty"`
 	Machines      []string  `json:"machines,omitempty"`
-	Detail        string    `json:"detail,omitempty"`
+	Detail        string    `json:"detail,omitempty"` // notes or comments, where the document has some
 }
 
 // journal is append-only. It has a lock of its own, so that it can be read at any moment.

@@ -17,7 +17,8 @@ func releaseKind() *kind {
 		complete: completeRelease,
 		created: func(c *call, d document) {
 			project := c.documents["projects"].get(d.text("ProjectId"))
-			c.record(c.by, Entry{Effect: ReleaseCreated, ID: d.id(), Name: d.text("Version"), ProjectID: project.id(), ReleaseID: d.id()})
+			c.record(c.by, Entry{Effect: ReleaseCreated, ID: d.id(), Name: d.text("Version"), ProjectID: project.id(), ReleaseID: d.id(),
+				Detail: d.text("ReleaseNotes")})
 			c.raise(c.by, "Created", d.text("SpaceId"), fmt.Sprintf("Release %s of %s was created", d.text("Version"), project.text("Name")), d.id(), project.id())
 			c.deployAutomatically(d)
 		},

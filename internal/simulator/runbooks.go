@@ -139,7 +139,7 @@ func (c *call) startRunbookRun(d document) {
 	d["TaskId"] = c.documents["tasks"].nextID()
 	environment := c.documents["environments"].get(d.text("EnvironmentId"))
 	c.record(c.by, Entry{Effect: RunbookRunCreated, ID: d.id(), Name: d.text("Name"), ProjectID: d.text("ProjectId"), EnvironmentID: d.text("EnvironmentId"),
-		TenantID: d.text("TenantId"), TaskID: d.text("TaskId")})
+		TenantID: d.text("TenantId"), TaskID: d.text("TaskId"), Detail: d.text("Comments")})
 	c.addTask(j, document{"Id": d.text("TaskId"), "SpaceId": d.text("SpaceId"), "Name": "RunbookRun", "Description": fmt.Sprintf("Run %s on %s", d.text("Name"), environment.text("Name")),
 		"Arguments": document{"RunbookRunId": d.id()}, "ProjectId": d.text("ProjectId"), "EnvironmentId": d.text("EnvironmentId"), "TenantId": d["TenantId"]})
 }

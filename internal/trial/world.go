@@ -62,8 +62,9 @@ type World struct {
 	dir      string
 	program  string
 	config   string
-	database string // as regrow reaches it
-	octopus  string // the simulator's own address
+	database string           // as regrow reaches it
+	octopus  string           // the simulator's own address
+	places   map[string]place // by pipeline
 	balancer *httptest.Server
 	clock    clock
 	alive    sync.WaitGroup
@@ -85,7 +86,7 @@ const (
 // New makes a world in which no process runs yet.
 func New(tb testing.TB, options Options) *World {
 	tb.Helper()
-	w := &World{tb: tb, options: options.withDefaults(), dir: tb.TempDir(), program: Binary(tb)}
+	w := &World{tb: tb, options: options.withDefaults(), dir: tb.TempDir(), program: Binary(tb), places: map[string]place{}}
 	w.Lanes = w.options.Lanes
 	w.connect()
 	w.balancer = httptest.NewServer(http.HandlerFunc(w.balance))
@@ -156,6 +157,7 @@ func (w *World) simulate() {
 		if err != nil {
 			w.tb.Fatal(err)
 		}
+		w.places[lane.Name] = place{lane, built.EnvironmentID, built.ProjectID, built.InfrastructureProjectID}
 		if lane.Runbook {
 			w.addRunbook(built.InfrastructureProjectID, lane.role())
 		}

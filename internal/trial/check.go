@@ -1,0 +1,196 @@
+//go:build unix
+
+package trial
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"regrow/internal/pipeline"
+	"regrow/internal/simulator"
+)
+
+// Check holds what has happened in Octopus against what the database says, and
+// returns what breaks a promise, in sentences.
+func (h *History) Check() []string {
+	c := newChecker(h)
+	for _, rule := range []func(){
+		c.effectsOnce, c.overridesAlone, c.removalsRight, c.deliveriesPresent,
+		c.stagesInOrder, c.effectsInOrder, c.endsClean, c.lanesExclusive, c.effectsInTurn, c.releasesStand,
+	} {
+		rule()
+	}
+	return c.violations
+}
+
+// checker knows a history well.
+type checker struct {
+	*History
+	violations []string
+
+	runs     map[uuid.UUID]RunRow
+	stages   map[uuid.UUID][]StageRow
+	effects  []effect
+	releases map[string]uuid.UUID // the run of a release
+	spans    map[uuid.UUID][]span // the times in which a run held its lane
+}
+
+// effect is an entry of the journal that is regrow's doing, for a run.
+type effect struct {
+	simulator.Entry
+	run uuid.UUID
+	// what tells several of a kind by one run apart.
+	what string
+}
+
+func newChecker(h *History) *checker {
+	c := &checker{
+		History: h, runs: map[uuid.UUID]RunRow{}, stages: map[uuid.UUID][]StageRow{},
+		releases: map[string]uuid.UUID{}, spans: map[uuid.UUID][]span{},
+	}
+	for _, run := range h.Runs {
+		c.runs[run.ID] = run
+	}
+	for _, stage := range h.Stages {
+		c.stages[stage.RunID] = append(c.stages[stage.RunID], stage)
+	}
+	c.measure()
+	c.attribute()
+	return c
+}
+
+func (c *checker) violated(format string, args ...any) {
+	c.violations = append(c.violations, fmt.Sprintf(format, args...))
+}
+
+// marker is what regrow writes into what it makes; see jobs.
+var marker = regexp.MustCompile(`\[regrow run ([0-9a-f-]{36})(?: ([^\]]+))?\]`)
+
+// attribute finds out for which run regrow did what.
+func (c *checker) attribute() {
+	for _, entry := range c.Journal {
+		if entry.Actor != simulator.ActorAPI || !strings.HasPrefix(entry.Requester, "regrow") {
+			continue
+		}
+		switch entry.Effect {
+		case simulator.ReleaseCreated, simulator.DeploymentCreated, simulator.RunbookRunCreated:
+			c.attributeMade(entry)
+		case simulator.OverrideSet, simulator.OverrideCleared:
+			if byDeployment(entry) {
+				continue
+			}
+			run, known := c.releases[entry.ReleaseID]
+			if !known {
+				c.violated("%s: the override names %s, which is no run's release.", show(entry), entry.ReleaseID)
+				continue
+			}
+			c.effects = append(c.effects, effect{entry, run, ""})
+		case simulator.MachineDeleted:
+			c.attributeRemoval(entry)
+		default: // others are no effects of regrow's, or follow from these
+		}
+	}
+}
+
+func (c *checker) attributeMade(entry simulator.Entry) {
+	found := marker.FindStringSubmatch(entry.Detail)
+	if found == nil {
+		c.violated("%s: it carries no marker of a run.", show(entry))
+		return
+	}
+	id, err := uuid.Parse(found[1])
+	if _, known := c.runs[id]; err != nil || !known {
+		c.violated("%s: there is no run %s.", show(entry), found[1])
+		return
+	}
+	if entry.Effect == simulator.ReleaseCreated {
+		c.releases[entry.ReleaseID] = id
+	}
+	c.effects = append(c.effects, effect{entry, id, found[2]})
+}
+
+// attributeRemoval gives the removal of a target to the run that held the lane of
+// the target's environment.
+func (c *checker) attributeRemoval(entry simulator.Entry) {
+	at := c.clock.moment(entry.Time)
+	for _, target := range c.Targets {
+		if run := c.runs[target.RunID]; target.TargetID == entry.ID && c.active(run, at) {
+			c.effects = append(c.effects, effect{entry, run.ID, ""})
+			return
+		}
+	}
+	c.violated("%s: no run that knows the target was active.", show(entry))
+}
+
+// byDeployment tells whether an override is gone because Octopus deployed.
+func byDeployment(entry simulator.Entry) bool {
+	return strings.HasPrefix(entry.Detail, "by Deployments-")
+}
+
+// slack is how far the clocks of a process, of the database and of the simulator
+// may be apart on one machine.
+const slack = 20 * time.Millisecond
+
+// active tells whether the run held its lane at the moment.
+func (c *checker) active(run RunRow, at time.Time) bool {
+	return slices.ContainsFunc(c.spans[run.ID], func(s span) bool {
+		return at.After(s.from.At.Add(-slack)) && (s.to == nil || at.Before(s.to.At.Add(slack)))
+	})
+}
+
+// span is a time in which a run held its lane; to is nil while it does.
+type span struct {
+	from EventRow
+	to   *EventRow
+}
+
+// measure finds out from the events when runs held their lanes.
+func (c *checker) measure() {
+	for _, event := range c.Events {
+		spans := c.spans[event.RunID]
+		switch event.Kind {
+		case "run_started":
+			c.spans[event.RunID] = append(spans, span{from: event})
+		case "run_succeeded", "run_failed", "run_cancelled", "run_superseded":
+			if len(spans) > 0 { // others were never started
+				spans[len(spans)-1].to = &event
+			}
+		}
+	}
+}
+
+// stage is how a stage of the run stands.
+func (c *checker) stage(run uuid.UUID, stage pipeline.Stage) StageRow {
+	for _, row := range c.stages[run] {
+		if row.Stage == stage {
+			return row
+		}
+	}
+	return StageRow{RunID: run, Stage: stage}
+}
+
+// placeOf is where a run works.
+func (c *checker) placeOf(run uuid.UUID) place { return c.places[c.runs[run].Pipeline] }
+
+// name is how people call a run.
+func (c *checker) name(run uuid.UUID) string {
+	row, known := c.runs[run]
+	if !known {
+		return "run " + run.String()
+	}
+	return fmt.Sprintf("%s#%d", row.Pipeline, row.Number)
+}
+
+// show is an entry of the journal in a sentence.
+func show(e simulator.Entry) string {
+	text := fmt.Sprintf("%d %s by %s: %s", e.Seq, e.Effect, e.Actor, e.ID)
+	if e.Name != "" {
+		text += " " + e.Name
+	}
+	return text
+}

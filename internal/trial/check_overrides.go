@@ -1,0 +1,58 @@
+//go:build unix
+
+package trial
+
+import (
+	"regrow/internal/pipeline"
+	"regrow/internal/simulator"
+)
+
+// spot is where at most one override stands.
+type spot struct{ project, environment, tenant string }
+
+func spotOf(e simulator.Entry) spot { return spot{e.ProjectID, e.EnvironmentID, e.TenantID} }
+
+// overridesAlone: at most one override of the runs stands at a time, none is
+// taken away before its run is proven or has ended, and none is left over by a
+// run that has ended.
+func (c *checker) overridesAlone() {
+	standing := map[spot]string{}
+	for _, e := range c.Journal {
+		switch e.Effect {
+		case simulator.OverrideSet:
+			c.overrideMaySet(e, standing[spotOf(e)])
+			standing[spotOf(e)] = e.ReleaseID
+		case simulator.OverrideCleared:
+			delete(standing, spotOf(e))
+			c.overrideMayClear(e)
+		default:
+		}
+	}
+	for _, left := range c.Standing {
+		if run, ours := c.runs[c.releases[left.ReleaseID]]; ours && run.Status.Terminal() {
+			c.violated("%s is %s, and its override to %s in %s still stands.", c.name(run.ID), run.Status, left.ReleaseID, left.EnvironmentID)
+		}
+	}
+}
+
+func (c *checker) overrideMaySet(e simulator.Entry, standing string) {
+	switch {
+	case standing == "":
+	case standing == e.ReleaseID:
+		c.violated("%s: the override stood already.", show(e))
+	default:
+		c.violated("%s: the override to %s still stood.", show(e), standing)
+	}
+}
+
+// overrideMayClear holds against the journal what regrow took away itself. A
+// deployment takes its override away in Octopus.
+func (c *checker) overrideMayClear(e simulator.Entry) {
+	run, ours := c.runs[c.releases[e.ReleaseID]]
+	if !ours || e.Actor != simulator.ActorAPI || byDeployment(e) || run.Status != pipeline.Succeeded || run.Round > 1 {
+		return
+	}
+	if missing := c.withoutRelease(run, e.Seq); missing != "" {
+		c.violated("%s: the override of %s was taken away while %s.", show(e), c.name(run.ID), missing)
+	}
+}
