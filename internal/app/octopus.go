@@ -45,7 +45,7 @@ const rereads = 3
 func OctopusClient(server config.Server, version string, observe func(method, route string, status int, took time.Duration)) (*octopus.Client, error) {
 	client, err := octopus.New(octopus.Config{
 		URL: server.URL, APIKey: server.APIKey.Reveal(), Space: server.Space,
-		RequestsPerMinute: server.RequestsPerMinute, UserAgent: "regrow/" + version, Observe: observe, Rereads: rereads,
+		RequestsPerMinute: server.RequestsPerMinute, Timeout: server.Timeout, UserAgent: "regrow/" + version, Observe: observe, Rereads: rereads,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", server.Name, err)

@@ -102,6 +102,8 @@ type Server struct {
 	Space string
 	// RequestsPerMinute is how many requests regrow sends to the server at most.
 	RequestsPerMinute int
+	// Timeout is how long the server may take to answer one request.
+	Timeout time.Duration
 }
 
 // SourceKind is what kind of sender a source is.

@@ -41,7 +41,7 @@ func TestEverything(t *testing.T) {
 		API: config.API{Tokens: []config.Token{
 			{Name: "ops", Role: config.Operator}, {Name: "dashboard", Role: config.Viewer},
 		}},
-		Servers: []config.Server{{Name: "main", URL: "https://octopus.example.com", Space: "Default", RequestsPerMinute: 180}},
+		Servers: []config.Server{{Name: "main", URL: "https://octopus.example.com", Space: "Default", RequestsPerMinute: 180, Timeout: 30 * time.Second}},
 		Sources: []config.Source{
 			{Name: "github", Kind: config.GitHub, MaxBody: 5_000_000, RequestsPerMinute: 600},
 			{Name: "build", Kind: config.Generic, MaxBody: 5_000_000, RequestsPerMinute: 600, Tolerance: 5 * time.Minute},

@@ -13,6 +13,7 @@ const (
 	defaultMaxConnections = 20
 	defaultLogLevel       = "info"
 	defaultServerRate     = 180
+	defaultServerTimeout  = 30 * time.Second
 	defaultInterval       = 30 * time.Second
 	defaultLease          = 30 * time.Second
 )
@@ -142,6 +143,7 @@ func readServer(o *object) Server {
 		APIKey:            o.secret("api_key", "an API key of the Octopus Server"),
 		Space:             required(o, "space", octopusName("space", "Spaces")),
 		RequestsPerMinute: o.integer("requests_per_minute", defaultServerRate, 1, 100_000),
+		Timeout:           optional(o, "timeout", duration(time.Second, time.Minute), defaultServerTimeout),
 	}
 	if s.RequestsPerMinute > octopusRate {
 		o.r.warnAt(join(o.path, "requests_per_minute"), "Octopus Server takes %d requests a minute by default from 2026.3; make sure that yours takes %d", octopusRate, s.RequestsPerMinute)

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,6 +36,8 @@ type world struct {
 	url    string
 	engine *Engine
 	scene  simulator.Scene
+	// settling is that of the options.
+	settling time.Duration
 	// ended gets a signal whenever River has finished a job.
 	ended <-chan *river.Event
 }
@@ -43,8 +46,10 @@ type worldOptions struct {
 	scene    simulator.HelloWorldOptions
 	switches simulator.Switches
 	// start is Octopus' time at the beginning; zero for the simulator's own.
-	start  time.Time
-	config func(*Config)
+	start time.Time
+	// settling is how long requests without an answer are given.
+	settling time.Duration
+	config   func(*Config)
 }
 
 const serverName = "main"
@@ -55,7 +60,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, pool: pgtest.New(t, migrate, hash)}
+	w := &world{t: t, pool: pgtest.New(t, migrate, hash), settling: o.settling}
 	w.sim = simulator.New(simulator.Options{Switches: o.switches, Start: o.start})
 	t.Cleanup(w.sim.Close)
 	server := httptest.NewServer(w.sim)
@@ -77,7 +82,10 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 // several.
 func (w *world) start(change func(*Config)) *Engine {
 	w.t.Helper()
-	client, err := octopus.New(octopus.Config{URL: w.url, APIKey: simulator.DefaultAPIKey, Space: "Default", RequestsPerMinute: 1e6})
+	client, err := octopus.New(octopus.Config{
+		URL: w.url, APIKey: simulator.DefaultAPIKey, Space: "Default", RequestsPerMinute: 1e6,
+		Settling: cmp.Or(w.settling, 10*time.Millisecond),
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -48,6 +48,25 @@ func TestEffectsHappenOnce(t *testing.T) {
 	}
 }
 
+// A request whose connection breaks may have its effect after regrow could have
+// looked for it.
+func TestEffectsHappenOnceThoughLate(t *testing.T) {
+	t.Parallel()
+	const late = 300 * time.Millisecond
+	for name, status := range map[string]int{"connection broken": 0, "given up by a proxy": http.StatusGatewayTimeout} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, worldOptions{settling: 2 * late})
+			w.fault(simulator.Fault{Method: "POST", PathPattern: "/(releases|deployments)$", Status: status, Late: late, Times: 3})
+			w.fault(simulator.Fault{Method: "PUT", PathPattern: "/projects/[^/]+$", Status: status, Late: late, Times: 1})
+			run := w.commit(w.pipeline(), "aaaaaaaaaa")
+			w.untilDone(run.ID, pipeline.Succeeded)
+			w.checkRelease(run.ID)
+			w.checkOnce()
+		})
+	}
+}
+
 func (w *world) checkOnce() {
 	w.t.Helper()
 	for effect, want := range map[simulator.Effect]int{

@@ -57,12 +57,14 @@ func asFailure(err error) *failure {
 const maxBackoff = time.Minute
 
 // backoff is the pause before the next try: what Octopus asked for, or one that
-// doubles with every failure.
+// doubles with every failure, and always long enough for what was sent to have
+// its effect: the next try looks for that.
 func (e *Engine) backoff(err error, failures int64) time.Duration {
+	pause := min(e.Backoff<<min(failures, 10), maxBackoff)
 	if asked := octopus.RetryAfter(err); asked > 0 {
-		return asked
+		pause = asked
 	}
-	return min(e.Backoff<<min(failures, 10), maxBackoff)
+	return max(pause, octopus.Settling(err))
 }
 
 // stopped tells whether an execution ended because its process is being

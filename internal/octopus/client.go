@@ -43,6 +43,9 @@ type Config struct {
 	// Timeout bounds one request from sending it to the last byte of its
 	// answer; 0 means 30 seconds.
 	Timeout time.Duration
+	// Settling is how long a request that got no answer may take to have its
+	// effect all the same; 0 means as long as Timeout.
+	Settling time.Duration
 	// Transport sends the requests; nil means a clone of the standard one.
 	Transport http.RoundTripper
 	// UserAgent names the program to the server; "" means "regrow".
@@ -60,6 +63,7 @@ type Client struct {
 	templates *uritemplates.URITemplateCache
 	pace      *pace
 	timeout   time.Duration
+	settle    time.Duration
 	rereads   int
 	observe   func(method, route string, status int, d time.Duration)
 
@@ -83,8 +87,8 @@ func New(cfg Config) (*Client, error) {
 	if strings.TrimSpace(cfg.Space) == "" {
 		return nil, errors.New(`the Octopus space has no name; set space, for instance to "Default"`)
 	}
-	if cfg.RequestsPerMinute < 0 || cfg.Timeout < 0 {
-		return nil, fmt.Errorf("requests per minute (%d) and timeout (%s) must not be negative", cfg.RequestsPerMinute, cfg.Timeout)
+	if cfg.RequestsPerMinute < 0 || cfg.Timeout < 0 || cfg.Settling < 0 {
+		return nil, fmt.Errorf("requests per minute (%d), timeout (%s) and settling (%s) must not be negative", cfg.RequestsPerMinute, cfg.Timeout, cfg.Settling)
 	}
 	transport := cfg.Transport
 	if transport == nil {
@@ -107,6 +111,7 @@ func New(cfg Config) (*Client, error) {
 		templates: uritemplates.NewUriTemplateCache(),
 		pace:      newPace(cmp.Or(cfg.RequestsPerMinute, defaultRequestsPerMinute)),
 		timeout:   cmp.Or(cfg.Timeout, defaultTimeout),
+		settle:    cmp.Or(cfg.Settling, cfg.Timeout, defaultTimeout),
 		rereads:   cfg.Rereads,
 		observe:   observe,
 		base:      base,

@@ -43,7 +43,8 @@ var errNotFound = errors.New("not found")
 const maxRetryAfter = time.Hour
 
 // Error is every failure of an operation except one: when the caller cancels
-// its context, the operation returns context.Canceled as it is.
+// its context, the operation returns context.Canceled as it is, unless a request
+// that changes something was under way: then that is the cause of the Error.
 type Error struct {
 	// Op is what was tried, with the names, for instance: create release
 	// "1.4.0" of project "Shop".
@@ -56,6 +57,9 @@ type Error struct {
 	// RetryAfter is how long the server wants to be left alone, 0 where it did
 	// not say.
 	RetryAfter time.Duration
+	// Settling is how long the request may still take to have its effect; see
+	// the function of that name.
+	Settling time.Duration
 	// Message is one sentence for people: what happened, with the names.
 	Message string
 	// Remedy is what they can do about it; may be empty.

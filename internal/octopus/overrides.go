@@ -144,6 +144,13 @@ func (c *Client) editOverride(ctx context.Context, op, projectID string, key ove
 		}
 		switch err := c.putProject(ctx, op, projectID, edited); {
 		case IsOutOfDate(err): // somebody else wrote in between: start over
+		case Settling(err) > 0:
+			// It may come through yet, over whatever others write meanwhile. The
+			// caller's lock has to keep them off until then.
+			if !rest(ctx, Settling(err)) {
+				return wrote, err
+			}
+			wrote = true
 		case err != nil:
 			return wrote, err
 		default:

@@ -103,6 +103,9 @@ func (c *Client) do(ctx context.Context, request call) (answer, error) {
 		if failure.Status == http.StatusTooManyRequests {
 			c.pace.pauseFor(failure.RetryAfter)
 		}
+		if goesOn(failure.Status) {
+			failure.Settling = c.settling(request, nil)
+		}
 		return answer{}, failure
 	}
 	return a, nil
@@ -153,7 +156,7 @@ func (c *Client) send(ctx context.Context, request call, target string) (answer,
 	}
 	if err != nil {
 		c.observe(request.method, label(request.route), 0, time.Since(start))
-		return answer{}, c.unanswered(ctx, request.op, err)
+		return answer{}, c.unanswered(ctx, request, err, c.settling(request, err))
 	}
 	defer res.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
@@ -161,7 +164,8 @@ func (c *Client) send(ctx context.Context, request call, target string) (answer,
 	a := answer{status: res.StatusCode, header: res.Header, body: content}
 	switch {
 	case err != nil && a.status >= 200 && a.status <= 299:
-		return answer{}, c.unanswered(ctx, request.op, fmt.Errorf("the answer broke off after %d bytes: %w", len(content), err))
+		// It has had its effect, or there would be no such status.
+		return answer{}, c.unanswered(ctx, request, fmt.Errorf("the answer broke off after %d bytes: %w", len(content), err), 0)
 	case len(content) > maxBody:
 		return answer{}, c.broken(request.op, fmt.Sprintf("the answer has more than %d bytes", maxBody))
 	}
@@ -169,12 +173,12 @@ func (c *Client) send(ctx context.Context, request call, target string) (answer,
 }
 
 // unanswered is the error for a request without a complete answer. Whether it
-// had its effect is unknown. The caller's own cancellation passes as it is.
-func (c *Client) unanswered(ctx context.Context, op string, err error) error {
+// had its effect is unknown.
+func (c *Client) unanswered(ctx context.Context, request call, err error, settling time.Duration) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err()
+		return c.cancelled(ctx, request, settling)
 	}
-	e := Error{Op: op, Kind: Transient, cause: err,
+	e := Error{Op: request.op, Kind: Transient, Settling: settling, cause: err,
 		Remedy: "check that the server is up and that its configured url can be reached from here"}
 	// The URL is in the sentence already.
 	if inner, ok := errors.AsType[*url.Error](err); ok {

@@ -122,7 +122,7 @@ func readDurations(d document) error {
 			}
 		}
 		text, isText := value.(string)
-		if !isText || key != "delay" && key != "bootDelay" && key != "registerSpread" && key != "terminateDelay" {
+		if !isText || key != "delay" && key != "late" && key != "bootDelay" && key != "registerSpread" && key != "terminateDelay" {
 			continue
 		}
 		duration, err := time.ParseDuration(text)

@@ -27,6 +27,7 @@ type Fault struct {
 	DropBefore  bool          `json:"dropBefore,omitempty"`  // close the connection, without any effect
 	DropAfter   bool          `json:"dropAfter,omitempty"`   // let the effect happen, then close the connection, or answer Status if set
 	Truncate    bool          `json:"truncate,omitempty"`    // let the effect happen, then send half of the answer
+	Late        time.Duration `json:"late,omitempty"`        // close the connection, or answer Status if set, and let the effect happen so much later; real time
 	pattern     *regexp.Regexp
 }
 

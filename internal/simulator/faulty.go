@@ -1,7 +1,9 @@
 package simulator
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -26,14 +28,14 @@ func (s *Server) withFaults(next http.Handler) http.Handler {
 			return
 		}
 		switch {
+		case fault.Late > 0:
+			s.happenLate(next, r, fault.Late)
+			fault.breakOff(w)
 		case fault.DropBefore:
 			panic(http.ErrAbortHandler)
 		case fault.DropAfter:
 			next.ServeHTTP(httptest.NewRecorder(), r)
-			if fault.Status == 0 {
-				panic(http.ErrAbortHandler)
-			}
-			fault.write(w)
+			fault.breakOff(w)
 		case fault.Truncate:
 			truncate(w, r, next)
 		case fault.Status != 0:
@@ -57,6 +59,29 @@ func waitFor(r *http.Request, delay time.Duration) bool {
 	case <-r.Context().Done():
 		return false
 	}
+}
+
+// happenLate lets the effect happen after a while, when nobody waits for it.
+func (s *Server) happenLate(next http.Handler, r *http.Request, delay time.Duration) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // it did not arrive whole
+	}
+	late := r.Clone(s.ctx)
+	late.Body = io.NopCloser(bytes.NewReader(body))
+	s.work.Go(func() {
+		if waitFor(late, delay) {
+			next.ServeHTTP(httptest.NewRecorder(), late)
+		}
+	})
+}
+
+// breakOff answers the fault's status, or nothing at all.
+func (f *Fault) breakOff(w http.ResponseWriter) {
+	if f.Status == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	f.write(w)
 }
 
 // write sends the fault's answer.

@@ -327,6 +327,28 @@ func TestRequestFaults(t *testing.T) {
 			}
 		})
 	}
+	for name, status := range map[string]int{"broken off, and then done": 0, "given up by a proxy, and then done": 504} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := arm(t, simulator.Fault{Method: "POST", Status: status, Late: 300 * time.Millisecond})
+			response, err := release(w)
+			if status == 0 && err == nil || status != 0 && (err != nil || response.StatusCode != status) {
+				t.Errorf("expected status %d, got %v (%v)", status, response, err)
+			}
+			if got := len(w.Releases("Hello World")); got != 1 {
+				t.Errorf("expected the effect to be late, got %d releases", got)
+			}
+			look := time.NewTicker(20 * time.Millisecond)
+			defer look.Stop()
+			for deadline := time.After(10 * time.Second); len(w.Releases("Hello World")) < 2; {
+				select {
+				case <-look.C:
+				case <-deadline:
+					t.Fatal("expected the effect in the end")
+				}
+			}
+		})
+	}
 	t.Run("client that gives up", func(t *testing.T) {
 		t.Parallel()
 		w := arm(t, simulator.Fault{Delay: time.Hour})
