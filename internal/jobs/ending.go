@@ -70,8 +70,9 @@ type notYetError struct{ text string }
 
 func (n *notYetError) Error() string { return n.text }
 
-// tidied clears the run's own override, if it still stands, and removes its new
-// targets where that is wanted, before the run ends. While Octopus cannot be
+// tidied clears the run's own override, if it still stands, and, where that is
+// wanted, cancels what Octopus does for the run and removes its new targets,
+// before the run ends. While Octopus cannot be
 // reached the end is put off, because a run that came next could do nothing
 // either, but not for longer than the stage had.
 func (x *execution) tidied(ctx context.Context, end ending) ending {
@@ -81,6 +82,7 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 		tidy          func(context.Context, *ending) error
 	}{
 		{"Clearing the override before the run ends", "The override of this run could not be cleared and may still stand", x.tidyOverride},
+		{"Cancelling what Octopus does for the run before it ends", "What Octopus does for it could not be cancelled", x.tidyTasks},
 		{"Removing the new targets before the run ends", "Its new targets could not be removed", x.tidyTargets},
 	} {
 		err := part.tidy(ctx, &end)

@@ -33,6 +33,9 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Servers are the configured Octopus Servers, by name.
 	Servers map[string]Server
+	// Pipelines are the configured pipelines, by name. Runs keep their own; a
+	// rollback goes by what is configured now.
+	Pipelines map[string]pipeline.Pipeline
 	// Worker names this process in the history of attempts.
 	Worker string
 	Logger zerolog.Logger

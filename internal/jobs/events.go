@@ -21,12 +21,20 @@ const (
 	eventRunSuperseded = "run_superseded"
 	eventRetry         = "retry_requested"
 	eventCancel        = "cancel_requested"
+	eventRollback      = "rollback_requested"
+	eventRolledBack    = "rolled_back"
 
 	eventRunFrozen             = "run_frozen"
 	eventRunThawed             = "run_thawed"
 	eventFreezeIgnored         = "freeze_ignored"
 	eventFreezeOverrideRefused = "freeze_override_refused"
 	eventFreezesUnread         = "freezes_unread"
+
+	eventRunHeld     = "run_held"
+	eventRunReleased = "run_released"
+
+	eventTaskCancelled   = "task_cancelled"
+	eventNoTaskCancelled = "no_task_cancelled"
 
 	eventStageStarted   = "stage_started"
 	eventStageWaiting   = "stage_waiting"

@@ -41,8 +41,12 @@ type execution struct {
 	results results
 	// freezes are those that hold, by project, as they were read last.
 	freezes map[string][]octopus.Freeze
+	// pauses are those that held the run when the execution began: it only looks.
+	pauses []pipeline.Pause
 	// refusedByFreeze tells that Octopus has refused a deployment for a freeze.
 	refusedByFreeze bool
+	// instead is what a new run puts out in this one's place; nil for none.
+	instead *goodRelease
 	// atEnd are written together with the end of the execution.
 	atEnd []func(context.Context, *store.Queries) error
 }
@@ -64,7 +68,7 @@ type completeFunc func(context.Context, pgx.Tx) error
 func (e *Engine) execute(ctx context.Context, runID uuid.UUID, jobID int64, complete completeFunc, perform stageFunc) error {
 	x, err := e.begin(ctx, runID, jobID)
 	switch {
-	case errors.Is(err, errStale):
+	case errors.Is(err, errStale), errors.Is(err, errHeld):
 		return nil
 	case errors.Is(err, errLeased):
 		return river.JobSnooze(e.Lease)
@@ -78,6 +82,7 @@ func (e *Engine) execute(ctx context.Context, runID uuid.UUID, jobID int64, comp
 func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*execution, error) {
 	x := &execution{Engine: e, jobID: jobID}
 	x.leasedAt.Store(new(time.Now()))
+	over := false
 	err := store.InTx(ctx, e.Pool, "begin", func(tx pgx.Tx) error {
 		q := store.New(tx)
 		run, err := q.LockRun(ctx, runID)
@@ -99,9 +104,15 @@ func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*exec
 		if x.results, err = loadResults(ctx, q, run.ID); err != nil {
 			return err
 		}
+		x.p = x.run.Config.Pipeline
+		if over, err = x.holdBack(ctx, tx); over || err != nil {
+			return err
+		}
 		return x.openAttempt(ctx, q)
 	})
-	x.p = x.run.Config.Pipeline
+	if over && err == nil {
+		err = errHeld
+	}
 	x.log = e.Logger.With().Str("run", runID.String()).Str("pipeline", x.run.Pipeline).
 		Int64("number", x.run.Number).Str("stage", string(x.run.Stage)).Logger()
 	return x, err
@@ -153,9 +164,9 @@ func (x *execution) attempt(ctx context.Context, perform stageFunc) (result outc
 const maxLost = 5
 
 // overdue tells whether the stage's time is over. It does not pass while a
-// deployment freeze holds the run.
+// deployment freeze or a pause holds the run.
 func (x *execution) overdue() bool {
-	return x.run.FreezeName == nil && x.run.DeadlineAt != nil && x.Now().After(*x.run.DeadlineAt)
+	return x.run.FreezeName == nil && len(x.pauses) == 0 && x.run.DeadlineAt != nil && x.Now().After(*x.run.DeadlineAt)
 }
 
 // save writes in the middle of a stage what must not be lost before its next

@@ -49,6 +49,12 @@ func (x *execution) finish(ctx context.Context, end ending, complete completeFun
 }
 
 func (x *execution) write(ctx context.Context, tx pgx.Tx, run store.Run, end ending) error {
+	if run.RollbackWay != nil && x.run.RollbackWay == nil {
+		end = x.leftToRollback(end)
+	}
+	if end.paused {
+		return x.writePause(ctx, tx, run, end)
+	}
 	if end.hold != nil {
 		return x.writeHold(ctx, tx, run, end)
 	}
@@ -172,6 +178,12 @@ func (x *execution) writeEnd(ctx context.Context, tx pgx.Tx, run store.Run, para
 	}
 	if params.Status == pipeline.Failed {
 		if err := record(ctx, q, run, x.Now(), eventStageFailed, params.Reason, nil); err != nil {
+			return err
+		}
+	}
+	if x.instead != nil {
+		w := wish{*run.RollbackDelivery, *run.RollbackBy, *run.RollbackReason}
+		if _, err := x.enterRollback(ctx, tx, run, *x.instead, w); err != nil {
 			return err
 		}
 	}

@@ -93,6 +93,7 @@ func (w *world) start(change func(*Config)) *Engine {
 		Pool: w.pool, Servers: map[string]Server{serverName: {Client: client, URL: w.url, Space: "Default"}}, Worker: "test",
 		Logger: zerolog.New(testWriter{w.t}), Interval: 200 * time.Millisecond, Lease: 5 * time.Second, Backoff: 10 * time.Millisecond,
 	}
+	config.Pipelines = map[string]pipeline.Pipeline{"hello-world": w.pipeline()}
 	if change != nil {
 		change(&config)
 	}

@@ -17,10 +17,13 @@ func readLane(ctx context.Context, q *store.Queries, key string) (pipeline.Lane,
 	if err != nil {
 		return lane, fmt.Errorf("reading who is in lane %q: %w", key, err)
 	}
+	if lane.Pauses, err = pausesOf(ctx, q, key); err != nil {
+		return lane, err
+	}
 	slices.SortFunc(rows, func(a, b store.RunsInLaneRow) int { return cmp.Compare(a.QueuePosition, b.QueuePosition) })
 	for _, row := range rows {
 		run := pipeline.LaneRun{
-			ID: row.ID, Pipeline: row.Pipeline, Number: row.Number, Status: row.Status, Stage: row.Stage, Since: row.Since, Frozen: row.Frozen,
+			ID: row.ID, Pipeline: row.Pipeline, Number: row.Number, Status: row.Status, Stage: row.Stage, Since: row.Since, Frozen: row.Frozen, Held: row.Held, Rollback: row.Rollback,
 		}
 		if row.Status.Active() {
 			lane.Holder = &run
@@ -33,5 +36,8 @@ func readLane(ctx context.Context, q *store.Queries, key string) (pipeline.Lane,
 
 // asLaneRun is how a new run enters a lane.
 func asLaneRun(run store.Run) pipeline.LaneRun {
-	return pipeline.LaneRun{ID: run.ID, Pipeline: run.Pipeline, Number: run.Number, Status: run.Status, Stage: run.Stage, Since: run.CreatedAt}
+	return pipeline.LaneRun{
+		ID: run.ID, Pipeline: run.Pipeline, Number: run.Number, Status: run.Status, Stage: run.Stage, Since: run.CreatedAt,
+		Rollback: run.RollbackOf != nil,
+	}
 }

@@ -41,15 +41,33 @@ func lockLane(ctx context.Context, q *store.Queries, lane string) error {
 // Create makes a run for the commit. A free lane starts it, a taken one queues
 // it; under the policy "latest" it supersedes its pipeline's queued runs.
 func (e *Engine) Create(ctx context.Context, tx pgx.Tx, deliveryID uuid.UUID, p pipeline.Pipeline, c pipeline.Commit) (store.Run, error) {
-	q := store.New(tx)
-	if err := lockLane(ctx, q, p.Lane()); err != nil {
+	if err := lockLane(ctx, store.New(tx), p.Lane()); err != nil {
+		return store.Run{}, err
+	}
+	return e.enter(ctx, tx, newcomer{delivery: deliveryID, line: p, commit: c})
+}
+
+// newcomer is a run that is about to be.
+type newcomer struct {
+	delivery uuid.UUID
+	line     pipeline.Pipeline
+	commit   pipeline.Commit
+	// rollbackOf is the run that it gets away from, restores the one whose
+	// release it puts on new infrastructure; nil for the run of a commit.
+	rollbackOf, restores *uuid.UUID
+}
+
+// enter makes the run and lets it into its lane, which is locked.
+func (e *Engine) enter(ctx context.Context, tx pgx.Tx, n newcomer) (store.Run, error) {
+	q, p := store.New(tx), n.line
+	if err := lockPausesShared(ctx, q); err != nil {
 		return store.Run{}, err
 	}
 	lane, err := readLane(ctx, q, p.Lane())
 	if err != nil {
 		return store.Run{}, err
 	}
-	run, err := e.insertRun(ctx, q, deliveryID, p, c)
+	run, err := e.insertRun(ctx, q, n)
 	if err != nil {
 		return run, err
 	}
@@ -57,23 +75,43 @@ func (e *Engine) Create(ctx context.Context, tx pgx.Tx, deliveryID uuid.UUID, p 
 	if err := e.supersede(ctx, q, run, entry.Supersedes); err != nil {
 		return run, err
 	}
-	if !entry.Starts {
-		return run, record(ctx, q, run, e.Now(), eventRunQueued, "The lane is taken; the run waits for its turn.", nil)
+	if n.rollbackOf != nil {
+		if err := q.GoFirst(ctx, run.ID); err != nil {
+			return run, fmt.Errorf("putting the rollback first in its lane: %w", err)
+		}
 	}
-	return e.start(ctx, tx, run, pipeline.Provision, 1)
+	if entry.Starts {
+		return e.start(ctx, tx, run, pipeline.Provision, 1)
+	}
+	if err := record(ctx, q, run, e.Now(), eventRunQueued, whyQueued(lane), nil); err != nil {
+		return run, err
+	}
+	if lane.Open() { // and others come first, whom a pause has held until now
+		return run, e.startNext(ctx, tx, run.Lane)
+	}
+	return run, nil
 }
 
-func (e *Engine) insertRun(ctx context.Context, q *store.Queries, deliveryID uuid.UUID, p pipeline.Pipeline, c pipeline.Commit) (store.Run, error) {
+func whyQueued(lane pipeline.Lane) string {
+	if len(lane.Pauses) > 0 {
+		return pipeline.HeldBy(lane.Pauses)
+	}
+	return "The lane is taken; the run waits for its turn."
+}
+
+func (e *Engine) insertRun(ctx context.Context, q *store.Queries, n newcomer) (store.Run, error) {
+	p, c := n.line, n.commit
 	number, err := q.NextRunNumber(ctx, p.Name)
 	if err != nil {
 		return store.Run{}, fmt.Errorf("numbering the run of pipeline %q: %w", p.Name, err)
 	}
 	run, err := q.InsertRun(ctx, store.InsertRunParams{
-		ID: e.NewID(), Pipeline: p.Name, Number: number, DeliveryID: deliveryID,
+		ID: e.NewID(), Pipeline: p.Name, Number: number, DeliveryID: n.delivery,
 		Server: p.Server.Name, Lane: p.Lane(), Config: pipeline.Snapshot{Pipeline: p},
 		Repository: c.Repository, Ref: c.Ref, CommitSha: c.SHA, Message: c.Message,
 		Author: c.Author, Version: c.Version, CommitUrl: c.URL,
 		Stage: pipeline.Provision, Reason: "The lane is taken.", CreatedAt: e.Now(),
+		RollbackOf: n.rollbackOf, Restores: n.restores,
 	})
 	if err != nil {
 		return run, fmt.Errorf("inserting run #%d of pipeline %q: %w", number, p.Name, err)
@@ -153,7 +191,8 @@ func (e *Engine) insertJob(ctx context.Context, tx pgx.Tx, run uuid.UUID, stage 
 	return inserted.Job.ID, nil
 }
 
-// startNext gives a freed lane to the run that is first in its queue.
+// startNext gives a freed lane to the run that is first in its queue, unless it
+// is paused.
 func (e *Engine) startNext(ctx context.Context, tx pgx.Tx, lane string) error {
 	q := store.New(tx)
 	if err := lockLane(ctx, q, lane); err != nil {
@@ -161,6 +200,10 @@ func (e *Engine) startNext(ctx context.Context, tx pgx.Tx, lane string) error {
 	}
 	taken, err := q.LaneIsTaken(ctx, lane)
 	if err != nil || taken {
+		return err
+	}
+	pauses, err := pausesBeforeStart(ctx, q, lane)
+	if err != nil || len(pauses) > 0 {
 		return err
 	}
 	next, err := q.LockNextInLane(ctx, lane)

@@ -13,7 +13,7 @@ func createRelease(ctx context.Context, x *execution) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	release, err := x.ensureRelease(ctx, wanted)
+	release, err := x.applicationRelease(ctx, wanted)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -50,7 +50,7 @@ func (x *execution) ensureRelease(ctx context.Context, w releaseWanted) (octopus
 }
 
 func (x *execution) releaseSpec(w releaseWanted) (octopus.ReleaseSpec, error) {
-	version, err := w.version.Render(x.facts())
+	version, err := x.version(w)
 	if err != nil {
 		return octopus.ReleaseSpec{}, &failure{
 			message: sentence("the version of the release of " + w.project + ": " + err.Error()),
@@ -68,6 +68,10 @@ func (x *execution) releaseSpec(w releaseWanted) (octopus.ReleaseSpec, error) {
 // checkRelease finds out before anything is replaced whether the application's
 // release can be made later.
 func (x *execution) checkRelease(ctx context.Context, wanted releaseWanted) error {
+	if x.run.Restores != nil {
+		_, err := x.restored(ctx, wanted)
+		return err
+	}
 	spec, err := x.releaseSpec(wanted)
 	if err != nil {
 		return err

@@ -65,6 +65,9 @@ func (e *Engine) checkRetry(ctx context.Context, tx pgx.Tx, run store.Run, from 
 		}
 	}
 	q := store.New(tx)
+	if err := checkTargetsStand(ctx, q, run, from); err != nil {
+		return err
+	}
 	if err := lockLane(ctx, q, run.Lane); err != nil {
 		return err
 	}
@@ -81,10 +84,11 @@ func (e *Engine) checkRetry(ctx context.Context, tx pgx.Tx, run store.Run, from 
 	}
 }
 
-// Cancel ends a queued run at once and asks an active one to end: it clears its
-// override and frees its lane as soon as what it is doing allows. It returns a
-// *pipeline.Refusal when the run has ended already.
-func (e *Engine) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error) {
+// Cancel ends a queued run at once and asks an active one to end: it changes
+// nothing more in Octopus but to clear its override, and frees its lane as soon as
+// what it is doing allows. It returns a *pipeline.Refusal when the run has ended
+// already. Asked again, the first reason counts, and what else is wanted is added.
+func (e *Engine) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, c pipeline.Cancellation) (store.Run, error) {
 	q := store.New(tx)
 	run, err := q.LockRun(ctx, id)
 	if err != nil {
@@ -93,17 +97,18 @@ func (e *Engine) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by
 	if run.Status.Terminal() {
 		return run, &pipeline.Refusal{Message: fmt.Sprintf("run #%d of %s has ended already: %s", run.Number, run.Pipeline, run.Status)}
 	}
-	if run.CancelRequestedAt != nil {
+	if run.CancelRequestedAt != nil && (run.CancelTasks || !c.Tasks) {
 		return run, nil
 	}
-	text := cancelText(reason, by)
-	if err := record(ctx, q, run, e.Now(), eventCancel, text, map[string]any{"by": by, "reason": reason}); err != nil {
+	text := cancelText(c)
+	data := map[string]any{"by": c.By, "reason": c.Reason, "cancel_octopus_task": c.Tasks}
+	if err := record(ctx, q, run, e.Now(), eventCancel, text, data); err != nil {
 		return run, err
 	}
 	if run.Status == pipeline.Queued {
 		return e.endQueued(ctx, q, run, text)
 	}
-	if err := q.RequestCancel(ctx, store.RequestCancelParams{ID: run.ID, Now: e.Now(), Reason: text}); err != nil {
+	if err := q.RequestCancel(ctx, store.RequestCancelParams{ID: run.ID, Now: e.Now(), Reason: text, Tasks: c.Tasks}); err != nil {
 		return run, fmt.Errorf("asking the run to end: %w", err)
 	}
 	if err := e.hurry(ctx, tx, run); err != nil {
@@ -112,11 +117,11 @@ func (e *Engine) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by
 	return q.GetRun(ctx, run.ID)
 }
 
-func cancelText(reason, by string) string {
-	if reason == "" {
-		return fmt.Sprintf("Cancelled by %s.", by)
+func cancelText(c pipeline.Cancellation) string {
+	if c.Reason == "" {
+		return fmt.Sprintf("Cancelled by %s.", c.By)
 	}
-	return fmt.Sprintf("Cancelled by %s: %s", by, reason)
+	return fmt.Sprintf("Cancelled by %s: %s", c.By, c.Reason)
 }
 
 func (e *Engine) endQueued(ctx context.Context, q *store.Queries, run store.Run, text string) (store.Run, error) {

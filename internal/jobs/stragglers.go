@@ -41,7 +41,7 @@ func (x *execution) stragglers(ctx context.Context) (busy string, err error) {
 		return "", err
 	}
 	registered, err := x.registered(ctx, before)
-	expected := before.run.Config.Infrastructure.Targets
+	expected := x.infrastructureOf(before).Targets
 	if err != nil || registered >= expected {
 		return "", err
 	}
@@ -52,7 +52,7 @@ func (x *execution) stragglers(ctx context.Context) (busy string, err error) {
 // registered counts the targets that a provisioning has brought so far. Its
 // pipeline may tell its targets by other roles than this run's.
 func (x *execution) registered(ctx context.Context, before *provisioning) (int, error) {
-	targets, err := x.targetsWith(ctx, before.run.Config.Infrastructure.Roles)
+	targets, err := x.targetsWith(ctx, x.infrastructureOf(before).Roles)
 	if err != nil {
 		return 0, err
 	}
@@ -63,6 +63,15 @@ func (x *execution) registered(ctx context.Context, before *provisioning) (int, 
 		}
 	}
 	return n, nil
+}
+
+// infrastructureOf is what the earlier run's pipeline says of its targets; where
+// that cannot be read, it is taken for this run's.
+func (x *execution) infrastructureOf(before *provisioning) pipeline.Infrastructure {
+	if before.run.Config.Unreadable != nil {
+		return x.p.Infrastructure
+	}
+	return before.run.Config.Infrastructure
 }
 
 // settled tells whether the grace time has passed since the deployment ended.

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -165,9 +166,24 @@ func (x *execution) noteLeft(left []pipeline.LeftTarget) {
 	})
 }
 
-// keepTargets leaves the new targets: they may be all that serves.
-func (x *execution) keepTargets(_ context.Context, end *ending, short string) error {
+// keepTargets leaves the new targets: they may be all that serves. Who wanted the
+// old generation back gets the last good release on new infrastructure.
+func (x *execution) keepTargets(ctx context.Context, end *ending, short string) error {
 	end.message += fmt.Sprintf(" Its new targets are kept: %s.", short)
+	if !x.rolledBack() {
+		return nil
+	}
+	good, err := x.findGood(ctx, store.New(x.Pool), x.run)
+	if refused, ok := errors.AsType[*pipeline.Refusal](err); ok {
+		end.message += " " + sentence(refused.Message)
+		end.remedy = refused.Remedy
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	x.instead = &good
+	end.message += fmt.Sprintf(" A new run puts release %s, which run #%d put out, on new infrastructure.", good.ReleaseVersion, good.Number)
 	return nil
 }
 

@@ -85,6 +85,26 @@ func (t Template) Render(f Facts) (string, error) {
 	return version, nil
 }
 
+// RenderRollback is Render for the run of a rollback. Its commit may have had a
+// release of this version before, so that the run's number is added to one that
+// does not hold it.
+func (t Template) RenderRollback(f Facts) (string, error) {
+	version, err := t.Render(f)
+	if err != nil || t.Uses("run") {
+		return version, err
+	}
+	rest, metadata, found := strings.Cut(version, "+")
+	separator := "-"
+	if strings.Contains(rest, "-") {
+		separator = "."
+	}
+	version = fmt.Sprintf("%s%srollback.%d", rest, separator, f.Run)
+	if found {
+		version += "+" + metadata
+	}
+	return version, nil
+}
+
 // versionText makes free text fit into a version.
 func versionText(s string) string {
 	return strings.Trim(notVersionText.ReplaceAllString(s, "-"), "-.")

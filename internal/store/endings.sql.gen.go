@@ -27,16 +27,15 @@ func (q *Queries) DecideEnding(ctx context.Context, arg DecideEndingParams) erro
 	return err
 }
 
-const firstInQueue = `-- name: FirstInQueue :one
-select queue_position from runs where lane = $1 and status = 'queued' order by queue_position limit 1
+const goFirst = `-- name: GoFirst :exec
+update runs set queue_position = (select min(others.queue_position) from runs others where others.lane = runs.lane and others.status = 'queued') - 1
+where runs.id = $1 and runs.status = 'queued'
 `
 
-// The place of the run that is first in the lane's queue.
-func (q *Queries) FirstInQueue(ctx context.Context, lane string) (int64, error) {
-	row := q.db.QueryRow(ctx, firstInQueue, lane)
-	var queue_position int64
-	err := row.Scan(&queue_position)
-	return queue_position, err
+// Puts a queued run before all others that wait for its lane.
+func (q *Queries) GoFirst(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, goFirst, id)
+	return err
 }
 
 const goodRuns = `-- name: GoodRuns :many
@@ -97,14 +96,14 @@ func (q *Queries) GoodRuns(ctx context.Context, arg GoodRunsParams) ([]GoodRunsR
 }
 
 const hasCleanedUp = `-- name: HasCleanedUp :one
-select exists (select from targets where targets.run_id = $1 and generation = 'baseline' and removed_at is not null)
-    or exists (select from stages where stages.run_id = $1 and stage = 'cleanup' and result ? 'task_id')
+select (exists (select from targets where targets.run_id = $1 and generation = 'baseline' and removed_at is not null)
+    or exists (select from stages where stages.run_id = $1 and stage = 'cleanup' and result ? 'task_id'))::boolean
 `
 
 // Whether the run has begun to remove the old generation.
-func (q *Queries) HasCleanedUp(ctx context.Context, runID uuid.UUID) (*bool, error) {
-	row := q.db.QueryRow(ctx, hasCleanedUp, runID)
-	var column_1 *bool
+func (q *Queries) HasCleanedUp(ctx context.Context, id uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, hasCleanedUp, id)
+	var column_1 bool
 	err := row.Scan(&column_1)
 	return column_1, err
 }

@@ -13,6 +13,19 @@ import (
 	"regrow/internal/pipeline"
 )
 
+const configOfLane = `-- name: ConfigOfLane :one
+select config from runs where lane = $1 and status in ('queued', 'running', 'waiting') order by queue_position desc limit 1
+`
+
+// The configuration of the run that came last of those that have not ended in
+// the lane.
+func (q *Queries) ConfigOfLane(ctx context.Context, lane string) (pipeline.Snapshot, error) {
+	row := q.db.QueryRow(ctx, configOfLane, lane)
+	var config pipeline.Snapshot
+	err := row.Scan(&config)
+	return config, err
+}
+
 const freeOfPauses = `-- name: FreeOfPauses :many
 select runs.id from runs where runs.held_since is not null and runs.status = 'waiting'
   and not exists (select from pauses where lifted_at is null and pause_holds(scope, key, runs.lane))
@@ -112,6 +125,30 @@ func (q *Queries) InsertPause(ctx context.Context, arg InsertPauseParams) (Pause
 		&i.LiftedBy,
 	)
 	return i, err
+}
+
+const lanesInUse = `-- name: LanesInUse :many
+select distinct lane from runs where status in ('queued', 'running', 'waiting') order by lane
+`
+
+func (q *Queries) LanesInUse(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, lanesInUse)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var lane string
+		if err := rows.Scan(&lane); err != nil {
+			return nil, err
+		}
+		items = append(items, lane)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const lastLifted = `-- name: LastLifted :one
@@ -328,6 +365,63 @@ func (q *Queries) RightToAct(ctx context.Context, arg RightToActParams) (RightTo
 		&i.Held,
 	)
 	return i, err
+}
+
+const runsInLanes = `-- name: RunsInLanes :many
+select id, pipeline, number, status, stage, lane, commit_sha, reason, coalesce(started_at, created_at)::timestamptz as since, 0::bigint as queued
+from runs where status in ('running', 'waiting')
+union all
+select id, pipeline, number, status, stage, lane, commit_sha, reason, created_at, queued from (
+    select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, row_number() over (partition by lane order by queue_position) as place, count(*) over (partition by lane) as queued
+    from runs where status = 'queued'
+) waiting where place <= $1::bigint
+order by lane, status, since
+`
+
+type RunsInLanesRow struct {
+	ID        uuid.UUID
+	Pipeline  string
+	Number    int64
+	Status    pipeline.Status
+	Stage     pipeline.Stage
+	Lane      string
+	CommitSha string
+	Reason    string
+	Since     time.Time
+	Queued    int64
+}
+
+// Who holds each lane and who waits for it; of these the first of each lane, and
+// how many they are.
+func (q *Queries) RunsInLanes(ctx context.Context, count int64) ([]RunsInLanesRow, error) {
+	rows, err := q.db.Query(ctx, runsInLanes, count)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RunsInLanesRow{}
+	for rows.Next() {
+		var i RunsInLanesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Pipeline,
+			&i.Number,
+			&i.Status,
+			&i.Stage,
+			&i.Lane,
+			&i.CommitSha,
+			&i.Reason,
+			&i.Since,
+			&i.Queued,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const stageHasBegun = `-- name: StageHasBegun :one

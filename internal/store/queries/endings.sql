@@ -16,8 +16,8 @@ select exists (select from targets where run_id = $1 and generation = 'new' and 
 
 -- name: HasCleanedUp :one
 -- Whether the run has begun to remove the old generation.
-select exists (select from targets where targets.run_id = $1 and generation = 'baseline' and removed_at is not null)
-    or exists (select from stages where stages.run_id = $1 and stage = 'cleanup' and result ? 'task_id');
+select (exists (select from targets where targets.run_id = sqlc.arg('id') and generation = 'baseline' and removed_at is not null)
+    or exists (select from stages where stages.run_id = sqlc.arg('id') and stage = 'cleanup' and result ? 'task_id'))::boolean;
 
 -- name: NoteRollback :exec
 -- An operator wants to get away from the run, back to its old generation.
@@ -50,6 +50,7 @@ order by lane_turn desc limit 1;
 -- The rollback of the run that has not ended.
 select id, number from runs where rollback_of = sqlc.arg('id')::uuid and status in ('queued', 'running', 'waiting') limit 1;
 
--- name: FirstInQueue :one
--- The place of the run that is first in the lane's queue.
-select queue_position from runs where lane = $1 and status = 'queued' order by queue_position limit 1;
+-- name: GoFirst :exec
+-- Puts a queued run before all others that wait for its lane.
+update runs set queue_position = (select min(others.queue_position) from runs others where others.lane = runs.lane and others.status = 'queued') - 1
+where runs.id = $1 and runs.status = 'queued';

@@ -65,3 +65,23 @@ select (started_at is not null)::boolean from stages where run_id = $1 and stage
 select cancel_requested_at, cancel_reason, cancel_tasks,
     exists (select from pauses where lifted_at is null and pause_holds(scope, key, runs.lane)) as held
 from runs where runs.id = sqlc.arg('id') and runs.job_id = sqlc.arg('job_id')::bigint;
+
+-- name: LanesInUse :many
+select distinct lane from runs where status in ('queued', 'running', 'waiting') order by lane;
+
+-- name: ConfigOfLane :one
+-- The configuration of the run that came last of those that have not ended in
+-- the lane.
+select config from runs where lane = $1 and status in ('queued', 'running', 'waiting') order by queue_position desc limit 1;
+
+-- name: RunsInLanes :many
+-- Who holds each lane and who waits for it; of these the first of each lane, and
+-- how many they are.
+select id, pipeline, number, status, stage, lane, commit_sha, reason, coalesce(started_at, created_at)::timestamptz as since, 0::bigint as queued
+from runs where status in ('running', 'waiting')
+union all
+select id, pipeline, number, status, stage, lane, commit_sha, reason, created_at, queued from (
+    select *, row_number() over (partition by lane order by queue_position) as place, count(*) over (partition by lane) as queued
+    from runs where status = 'queued'
+) waiting where place <= sqlc.arg('count')::bigint
+order by lane, status, since;
