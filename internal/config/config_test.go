@@ -60,7 +60,7 @@ func TestEverything(t *testing.T) {
 			MachinePolicy: "Immutable Infrastructure",
 		},
 		Application: pipeline.Application{Project: "Hello World", Channel: "Default", Version: "1.0.{run}", Git: pipeline.GitCommit},
-		Policy:      pipeline.Latest,
+		Policy:      pipeline.Latest, OnFailure: pipeline.Terminate,
 		Verify:      pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},
 		Cleanup:     pipeline.Cleanup{Mode: pipeline.CleanupDelete, Minimum: 2, Timeout: 15 * time.Minute},
 	}, {
@@ -74,7 +74,7 @@ func TestEverything(t *testing.T) {
 			Project: "Hello World", Channel: "Default", Version: "{version}-{pipeline}",
 			Packages: []pipeline.Package{{Step: "Deploy", Version: "{version}"}}, Git: pipeline.GitCommit,
 		},
-		Policy:  pipeline.FIFO,
+		Policy:  pipeline.FIFO, OnFailure: pipeline.Keep,
 		Verify:  pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},
 		Cleanup: pipeline.Cleanup{Mode: pipeline.CleanupRunbook, Minimum: 4, Timeout: 15 * time.Minute, Runbook: "Remove old targets"},
 	}}

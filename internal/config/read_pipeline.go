@@ -33,6 +33,7 @@ func readPipeline(o *object) pipeline.Pipeline {
 		Environment: required(o, "environment", octopusName("environment", "Environments")),
 		Tenant:      optional(o, "tenant", octopusName("tenant", "Tenants"), ""),
 		Policy:      optional(o, "lane", choice(pipeline.Latest, pipeline.FIFO), pipeline.Latest),
+		OnFailure:   optional(o, "on_failure", choice(pipeline.Keep, pipeline.Terminate), pipeline.Keep),
 		Verify:      section(o, "verify", readVerify),
 	}
 	infrastructure := o.requiredChild("infrastructure", "an object with project, version, roles and targets")
