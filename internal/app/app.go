@@ -71,7 +71,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.engine, err = jobs.New(jobs.Config{
-		Pool: a.pool, Servers: servers, Worker: workerName(), Registry: a.registry,
+		Pool: a.pool, Servers: servers, Pipelines: a.pipelines(), Worker: workerName(), Registry: a.registry,
 		Logger: a.Logger, Slog: slogOver(a.Logger.With().Str("part", "river").Logger(), riverLogLevel),
 		Workers:  workers(a.Config.Database.MaxConnections),
 		PollOnly: a.Config.Database.Pooler == config.PoolerTransaction,

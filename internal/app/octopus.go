@@ -11,6 +11,7 @@ import (
 	"regrow/internal/config"
 	"regrow/internal/jobs"
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // riverLogLevel hides what River tells of its own working.
@@ -51,4 +52,13 @@ func OctopusClient(server config.Server, version string, observe func(method, ro
 		return nil, fmt.Errorf("server %q: %w", server.Name, err)
 	}
 	return client, nil
+}
+
+// pipelines are the configured pipelines by their names.
+func (a *App) pipelines() map[string]pipeline.Pipeline {
+	byName := make(map[string]pipeline.Pipeline, len(a.Config.Pipelines))
+	for _, line := range a.Config.Pipelines {
+		byName[line.Name] = line
+	}
+	return byName
 }

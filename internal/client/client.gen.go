@@ -159,6 +159,45 @@ func (e JobState) Valid() bool {
 	}
 }
 
+// Defines values for PauseScope.
+const (
+	PauseScopeAll         PauseScope = "all"
+	PauseScopeEnvironment PauseScope = "environment"
+	PauseScopeLane        PauseScope = "lane"
+)
+
+// Valid indicates whether the value is a known member of the PauseScope enum.
+func (e PauseScope) Valid() bool {
+	switch e {
+	case PauseScopeAll:
+		return true
+	case PauseScopeEnvironment:
+		return true
+	case PauseScopeLane:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PipelineOnFailure.
+const (
+	PipelineOnFailureKeep      PipelineOnFailure = "keep"
+	PipelineOnFailureTerminate PipelineOnFailure = "terminate"
+)
+
+// Valid indicates whether the value is a known member of the PipelineOnFailure enum.
+func (e PipelineOnFailure) Valid() bool {
+	switch e {
+	case PipelineOnFailureKeep:
+		return true
+	case PipelineOnFailureTerminate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PipelinePolicy.
 const (
 	PipelinePolicyFifo   PipelinePolicy = "fifo"
@@ -378,6 +417,42 @@ func (e ReceiptStatus) Valid() bool {
 	}
 }
 
+// Defines values for RollbackWay.
+const (
+	RollbackWayNewRun RollbackWay = "new_run"
+	RollbackWayReturn RollbackWay = "return"
+)
+
+// Valid indicates whether the value is a known member of the RollbackWay enum.
+func (e RollbackWay) Valid() bool {
+	switch e {
+	case RollbackWayNewRun:
+		return true
+	case RollbackWayReturn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunKind.
+const (
+	RunKindCommit   RunKind = "commit"
+	RunKindRollback RunKind = "rollback"
+)
+
+// Valid indicates whether the value is a known member of the RunKind enum.
+func (e RunKind) Valid() bool {
+	switch e {
+	case RunKindCommit:
+		return true
+	case RunKindRollback:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunStatus.
 const (
 	RunStatusCancelled  RunStatus = "cancelled"
@@ -522,6 +597,9 @@ type AttemptOutcome string
 
 // CancelRequest defines model for CancelRequest.
 type CancelRequest struct {
+	// CancelOctopusTask Cancel what Octopus still does for the run as well: the deployment of the infrastructure, deployments that regrow made to new targets, the runbook of clean-up.
+	CancelOctopusTask bool `json:"cancel_octopus_task,omitempty,omitzero"`
+
 	// Reason Why, for those who read the history.
 	Reason string `json:"reason,omitempty,omitzero"`
 }
@@ -734,6 +812,55 @@ type JobList struct {
 // JobState defines model for JobState.
 type JobState string
 
+// Lane defines model for Lane.
+type Lane struct {
+	Active                LaneRun `json:"active,omitempty,omitzero"`
+	Environment           string  `json:"environment"`
+	InfrastructureProject string  `json:"infrastructure_project"`
+	Key                   string  `json:"key"`
+	PausedBy              []Pause `json:"paused_by"`
+
+	// Pipelines The configured pipelines whose runs go through it.
+	Pipelines []string `json:"pipelines"`
+
+	// Queued The first 50 of those that wait for it, in the order of their turns.
+	Queued []LaneRun `json:"queued"`
+
+	// QueuedCount How many wait for it in all.
+	QueuedCount int64 `json:"queued_count"`
+
+	// Server The Octopus Server and the space in it.
+	Server Server `json:"server"`
+
+	// Tenant Not there for untenanted lanes.
+	Tenant string `json:"tenant,omitempty,omitzero"`
+}
+
+// LaneList defines model for LaneList.
+type LaneList struct {
+	Lanes []Lane `json:"lanes"`
+}
+
+// LaneRun defines model for LaneRun.
+type LaneRun struct {
+	// Commit The commit's id.
+	Commit   string             `json:"commit"`
+	ID       openapi_types.UUID `json:"id"`
+	Number   int64              `json:"number"`
+	Pipeline string             `json:"pipeline"`
+
+	// Reason What the active run waits for.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Since When it started, or, while it is queued, when it was created.
+	Since time.Time `json:"since"`
+	Stage Stage     `json:"stage"`
+
+	// Status `queued`: the lane is taken. `running`: a job is due or being executed.
+	// `waiting`: the run waits for Octopus. The others are ends.
+	Status RunStatus `json:"status"`
+}
+
 // Link defines model for Link.
 type Link struct {
 	// Name Example: provision release
@@ -751,6 +878,25 @@ type Mismatch struct {
 
 	// Rule The rule that was not met: `source`, `repository`, `branch` or `version`.
 	Rule string `json:"rule"`
+}
+
+// NewPause defines model for NewPause.
+type NewPause struct {
+	// Environment The environment's name in Octopus, for the scope `environment`.
+	Environment string `json:"environment,omitempty,omitzero"`
+
+	// Lane The lane's key, for the scope `lane`.
+	Lane string `json:"lane,omitempty,omitzero"`
+
+	// Pipeline A pipeline of the configuration whose lane is meant, in place of `lane`.
+	Pipeline string `json:"pipeline,omitempty,omitzero"`
+
+	// Reason Why, for everybody who wonders what a run waits for.
+	Reason string     `json:"reason"`
+	Scope  PauseScope `json:"scope"`
+
+	// Server The name in the configuration of the Octopus Server with the environment; needed when several have one of that name.
+	Server string `json:"server,omitempty,omitzero"`
 }
 
 // NewRun One of `branch` and `ref` has to be there.
@@ -778,6 +924,32 @@ type NewRun struct {
 	Version string `json:"version,omitempty,omitzero"`
 }
 
+// Pause defines model for Pause.
+type Pause struct {
+	// By The name of the token.
+	By string             `json:"by"`
+	ID openapi_types.UUID `json:"id"`
+
+	// Key The lane's key, or what the keys of the environment's lanes begin with.
+	Key      string    `json:"key,omitempty,omitzero"`
+	LiftedAt time.Time `json:"lifted_at,omitempty,omitzero"`
+	LiftedBy string    `json:"lifted_by,omitempty,omitzero"`
+
+	// Name What people call that.
+	Name   string     `json:"name,omitempty,omitzero"`
+	Reason string     `json:"reason"`
+	Scope  PauseScope `json:"scope"`
+	Since  time.Time  `json:"since"`
+}
+
+// PauseList defines model for PauseList.
+type PauseList struct {
+	Pauses []Pause `json:"pauses"`
+}
+
+// PauseScope defines model for PauseScope.
+type PauseScope string
+
 // Pipeline defines model for Pipeline.
 type Pipeline struct {
 	Application    Application    `json:"application"`
@@ -787,9 +959,15 @@ type Pipeline struct {
 	Infrastructure Infrastructure `json:"infrastructure"`
 
 	// Lane What only one run may hold at a time.
-	Lane       string         `json:"lane"`
-	LatestRun  Run            `json:"latest_run,omitempty,omitzero"`
-	Name       string         `json:"name"`
+	Lane      string `json:"lane"`
+	LatestRun Run    `json:"latest_run,omitempty,omitzero"`
+	Name      string `json:"name"`
+
+	// OnFailure What becomes of the new targets of a run that fails or is cancelled.
+	OnFailure PipelineOnFailure `json:"on_failure"`
+
+	// PausedBy What holds the pipeline's runs back.
+	PausedBy   []Pause        `json:"paused_by,omitempty,omitzero"`
 	Policy     PipelinePolicy `json:"policy"`
 	Repository string         `json:"repository"`
 
@@ -802,6 +980,9 @@ type Pipeline struct {
 	Tenant string `json:"tenant,omitempty,omitzero"`
 	Verify Verify `json:"verify"`
 }
+
+// PipelineOnFailure What becomes of the new targets of a run that fails or is cancelled.
+type PipelineOnFailure string
 
 // PipelinePolicy defines model for Pipeline.Policy.
 type PipelinePolicy string
@@ -942,8 +1123,11 @@ type PlanLane struct {
 	Holder PlanLaneRun `json:"holder,omitempty,omitzero"`
 
 	// Key What only one run may hold at a time.
-	Key    string         `json:"key"`
-	Policy PlanLanePolicy `json:"policy"`
+	Key string `json:"key"`
+
+	// PausedBy What holds its runs back.
+	PausedBy []Pause        `json:"paused_by,omitempty,omitzero"`
+	Policy   PlanLanePolicy `json:"policy"`
 
 	// Supersedes The queued runs whose place it would take.
 	Supersedes []PlanLaneRun `json:"supersedes"`
@@ -1217,6 +1401,28 @@ type RetryRequest struct {
 	From Stage `json:"from,omitempty,omitzero"`
 }
 
+// Rollback How an operator gets away from the run.
+type Rollback struct {
+	// By The name of the token.
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Run The run that puts the last good release on new infrastructure.
+	Run openapi_types.UUID `json:"run,omitempty,omitzero"`
+
+	// Way `return`: to its old generation, which still stands. `new_run`: by the run that `run` names.
+	Way RollbackWay `json:"way"`
+}
+
+// RollbackWay `return`: to its old generation, which still stands. `new_run`: by the run that `run` names.
+type RollbackWay string
+
+// RollbackRequest defines model for RollbackRequest.
+type RollbackRequest struct {
+	// Reason Why, for those who read the history.
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
 // Run defines model for Run.
 type Run struct {
 	CancelReason      string    `json:"cancel_reason,omitempty,omitzero"`
@@ -1237,9 +1443,15 @@ type Run struct {
 	FreezeOverride FreezeOverride `json:"freeze_override,omitempty,omitzero"`
 
 	// Frozen The deployment freezes that the run waits for.
-	Frozen Freeze             `json:"frozen,omitempty,omitzero"`
+	Frozen Freeze `json:"frozen,omitempty,omitzero"`
+
+	// HeldBy The pauses that hold the run back.
+	HeldBy []Pause            `json:"held_by,omitempty,omitzero"`
 	ID     openapi_types.UUID `json:"id"`
-	Lane   string             `json:"lane"`
+
+	// Kind `rollback` puts an earlier release on new infrastructure.
+	Kind RunKind `json:"kind"`
+	Lane string  `json:"lane"`
 
 	// NextCheckAt When a waiting run looks again if nothing wakes it.
 	NextCheckAt time.Time `json:"next_check_at,omitempty,omitzero"`
@@ -1252,8 +1464,17 @@ type Run struct {
 	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Remedy What to do about it.
-	Remedy    string `json:"remedy,omitempty,omitzero"`
-	RetryFrom Stage  `json:"retry_from,omitempty,omitzero"`
+	Remedy string `json:"remedy,omitempty,omitzero"`
+
+	// Restores Of a rollback: the run whose release it puts out.
+	Restores  openapi_types.UUID `json:"restores,omitempty,omitzero"`
+	RetryFrom Stage              `json:"retry_from,omitempty,omitzero"`
+
+	// Rollback How an operator gets away from the run.
+	Rollback Rollback `json:"rollback,omitempty,omitzero"`
+
+	// RollbackOf Of a rollback: the run that it gets away from.
+	RollbackOf openapi_types.UUID `json:"rollback_of,omitempty,omitzero"`
 
 	// Round One more than the number of retries by operators.
 	Round int32 `json:"round"`
@@ -1273,6 +1494,9 @@ type Run struct {
 	// Tenant Not there for untenanted runs.
 	Tenant string `json:"tenant,omitempty,omitzero"`
 }
+
+// RunKind `rollback` puts an earlier release on new infrastructure.
+type RunKind string
 
 // RunDetail defines model for RunDetail.
 type RunDetail struct {
@@ -1504,8 +1728,17 @@ type ListRunEventsParams struct {
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
 }
 
+// RollbackRunParams defines parameters for RollbackRun.
+type RollbackRunParams struct {
+	// IdempotencyKey The caller's own id of this request.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RedeliverJSONRequestBody defines body for Redeliver for application/json ContentType.
 type RedeliverJSONRequestBody = RedeliverRequest
+
+// CreatePauseJSONRequestBody defines body for CreatePause for application/json ContentType.
+type CreatePauseJSONRequestBody = NewPause
 
 // PlanWebhookJSONRequestBody defines body for PlanWebhook for application/json ContentType.
 type PlanWebhookJSONRequestBody = PlanRequest
@@ -1521,6 +1754,9 @@ type IgnoreFreezeJSONRequestBody = IgnoreFreezeRequest
 
 // RetryRunJSONRequestBody defines body for RetryRun for application/json ContentType.
 type RetryRunJSONRequestBody = RetryRequest
+
+// RollbackRunJSONRequestBody defines body for RollbackRun for application/json ContentType.
+type RollbackRunJSONRequestBody = RollbackRequest
 
 // AsPlanHeader0 returns the union data inside the PlanHeader as a PlanHeader0
 func (t PlanHeader) AsPlanHeader0() (PlanHeader0, error) {
@@ -1712,6 +1948,51 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/jobs/{id} (the `GetJob` operationId).
 	GetJob(ctx context.Context, id int64, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListLanes List all lanes with who holds them, who waits, and what pauses them
+	//
+	// Corresponds with GET /api/v1/lanes (the `ListLanes` operationId).
+	ListLanes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPauses List the pauses that stand, oldest first
+	//
+	// Corresponds with GET /api/v1/pauses (the `ListPauses` operationId).
+	ListPauses(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePauseWithBody Pause a lane, an environment, or everything
+	//
+	// From the answer on no queued run of it starts, and an active one changes
+	// nothing more in Octopus and begins no other stage; what Octopus does
+	// already, it goes on doing. A run that verifies goes on looking. The times of
+	// held stages do not pass. Webhooks are taken, and their runs are queued.
+	//
+	// To pause what is paused changes nothing and returns the pause that stands.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/pauses (the `CreatePause` operationId).
+	CreatePauseWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePause Pause a lane, an environment, or everything
+	//
+	// From the answer on no queued run of it starts, and an active one changes
+	// nothing more in Octopus and begins no other stage; what Octopus does
+	// already, it goes on doing. A run that verifies goes on looking. The times of
+	// held stages do not pass. Webhooks are taken, and their runs are queued.
+	//
+	// To pause what is paused changes nothing and returns the pause that stands.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/pauses (the `CreatePause` operationId).
+	CreatePause(ctx context.Context, body CreatePauseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Resume Lift a pause
+	//
+	// What no other pause holds goes on at once.
+	//
+	// Corresponds with DELETE /api/v1/pauses/{id} (the `Resume` operationId).
+	Resume(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListPipelines List the configured pipelines with their latest runs
 	//
 	// Corresponds with GET /api/v1/pipelines (the `ListPipelines` operationId).
@@ -1854,6 +2135,52 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
 	RetryRun(ctx context.Context, id RunID, body RetryRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RollbackRunWithBody Get away from a run, back to what was good
+	//
+	// While the old generation has not begun to be removed, the run returns to
+	// it: it ends, its override is cleared, and its new targets are removed from
+	// Octopus (202). Where too few of the old targets serve by then, its end
+	// makes a new run; `rollback` of the run names that.
+	//
+	// Otherwise a new run, first in its lane, puts the last good release on new
+	// infrastructure (201): the very release of the last run of the pipeline that
+	// succeeded before this one and that nobody has got away from. No commit takes
+	// its place in the lane.
+	//
+	// Refused (409) when there is nothing good to go back to, when the run is
+	// itself on the last good release, when a newer run has succeeded, when the
+	// run is being rolled back already, or when Octopus has deleted the release.
+	// With an `Idempotency-Key`, repeating the request finds the run that the
+	// first one led to.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/rollback (the `RollbackRun` operationId).
+	RollbackRunWithBody(ctx context.Context, id RunID, params *RollbackRunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RollbackRun Get away from a run, back to what was good
+	//
+	// While the old generation has not begun to be removed, the run returns to
+	// it: it ends, its override is cleared, and its new targets are removed from
+	// Octopus (202). Where too few of the old targets serve by then, its end
+	// makes a new run; `rollback` of the run names that.
+	//
+	// Otherwise a new run, first in its lane, puts the last good release on new
+	// infrastructure (201): the very release of the last run of the pipeline that
+	// succeeded before this one and that nobody has got away from. No commit takes
+	// its place in the lane.
+	//
+	// Refused (409) when there is nothing good to go back to, when the run is
+	// itself on the last good release, when a newer run has succeeded, when the
+	// run is being rolled back already, or when Octopus has deleted the release.
+	// With an `Idempotency-Key`, repeating the request finds the run that the
+	// first one led to.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/rollback (the `RollbackRun` operationId).
+	RollbackRun(ctx context.Context, id RunID, params *RollbackRunParams, body RollbackRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetReadiness Tell whether the process can work
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
@@ -1964,6 +2291,101 @@ func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditor
 // Corresponds with GET /api/v1/jobs/{id} (the `GetJob` operationId).
 func (c *Client) GetJob(ctx context.Context, id int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetJobRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLanes List all lanes with who holds them, who waits, and what pauses them
+//
+// Corresponds with GET /api/v1/lanes (the `ListLanes` operationId).
+func (c *Client) ListLanes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLanesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPauses List the pauses that stand, oldest first
+//
+// Corresponds with GET /api/v1/pauses (the `ListPauses` operationId).
+func (c *Client) ListPauses(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPausesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePauseWithBody Pause a lane, an environment, or everything
+//
+// From the answer on no queued run of it starts, and an active one changes
+// nothing more in Octopus and begins no other stage; what Octopus does
+// already, it goes on doing. A run that verifies goes on looking. The times of
+// held stages do not pass. Webhooks are taken, and their runs are queued.
+//
+// To pause what is paused changes nothing and returns the pause that stands.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/pauses (the `CreatePause` operationId).
+func (c *Client) CreatePauseWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePauseRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePause Pause a lane, an environment, or everything
+//
+// From the answer on no queued run of it starts, and an active one changes
+// nothing more in Octopus and begins no other stage; what Octopus does
+// already, it goes on doing. A run that verifies goes on looking. The times of
+// held stages do not pass. Webhooks are taken, and their runs are queued.
+//
+// To pause what is paused changes nothing and returns the pause that stands.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/pauses (the `CreatePause` operationId).
+func (c *Client) CreatePause(ctx context.Context, body CreatePauseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePauseRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Resume Lift a pause
+//
+// What no other pause holds goes on at once.
+//
+// Corresponds with DELETE /api/v1/pauses/{id} (the `Resume` operationId).
+func (c *Client) Resume(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResumeRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -2246,6 +2668,72 @@ func (c *Client) RetryRunWithBody(ctx context.Context, id RunID, contentType str
 // Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
 func (c *Client) RetryRun(ctx context.Context, id RunID, body RetryRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRetryRunRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RollbackRunWithBody Get away from a run, back to what was good
+//
+// While the old generation has not begun to be removed, the run returns to
+// it: it ends, its override is cleared, and its new targets are removed from
+// Octopus (202). Where too few of the old targets serve by then, its end
+// makes a new run; `rollback` of the run names that.
+//
+// Otherwise a new run, first in its lane, puts the last good release on new
+// infrastructure (201): the very release of the last run of the pipeline that
+// succeeded before this one and that nobody has got away from. No commit takes
+// its place in the lane.
+//
+// Refused (409) when there is nothing good to go back to, when the run is
+// itself on the last good release, when a newer run has succeeded, when the
+// run is being rolled back already, or when Octopus has deleted the release.
+// With an `Idempotency-Key`, repeating the request finds the run that the
+// first one led to.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/rollback (the `RollbackRun` operationId).
+func (c *Client) RollbackRunWithBody(ctx context.Context, id RunID, params *RollbackRunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRollbackRunRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RollbackRun Get away from a run, back to what was good
+//
+// While the old generation has not begun to be removed, the run returns to
+// it: it ends, its override is cleared, and its new targets are removed from
+// Octopus (202). Where too few of the old targets serve by then, its end
+// makes a new run; `rollback` of the run names that.
+//
+// Otherwise a new run, first in its lane, puts the last good release on new
+// infrastructure (201): the very release of the last run of the pipeline that
+// succeeded before this one and that nobody has got away from. No commit takes
+// its place in the lane.
+//
+// Refused (409) when there is nothing good to go back to, when the run is
+// itself on the last good release, when a newer run has succeeded, when the
+// run is being rolled back already, or when Octopus has deleted the release.
+// With an `Idempotency-Key`, repeating the request finds the run that the
+// first one led to.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/rollback (the `RollbackRun` operationId).
+func (c *Client) RollbackRun(ctx context.Context, id RunID, params *RollbackRunParams, body RollbackRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRollbackRunRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2646,6 +3134,134 @@ func NewGetJobRequest(server string, id int64) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListLanesRequest constructs an http.Request for the ListLanes method
+func NewListLanesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/lanes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPausesRequest constructs an http.Request for the ListPauses method
+func NewListPausesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/pauses")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePauseRequest calls the generic CreatePause builder with application/json body
+func NewCreatePauseRequest(server string, body CreatePauseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePauseRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreatePauseRequestWithBody constructs an http.Request for the CreatePause method, with any body, and a specified content type
+func NewCreatePauseRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/pauses")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewResumeRequest constructs an http.Request for the Resume method
+func NewResumeRequest(server string, id openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/pauses/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -3188,6 +3804,68 @@ func NewRetryRunRequestWithBody(server string, id RunID, contentType string, bod
 	return req, nil
 }
 
+// NewRollbackRunRequest calls the generic RollbackRun builder with application/json body
+func NewRollbackRunRequest(server string, id RunID, params *RollbackRunParams, body RollbackRunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRollbackRunRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRollbackRunRequestWithBody constructs an http.Request for the RollbackRun method, with any body, and a specified content type
+func NewRollbackRunRequestWithBody(server string, id RunID, params *RollbackRunParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/rollback", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewGetReadinessRequest constructs an http.Request for the GetReadiness method
 func NewGetReadinessRequest(server string) (*http.Request, error) {
 	var err error
@@ -3320,6 +3998,57 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/jobs/{id} (the `GetJob` operationId).
 	GetJobWithResponse(ctx context.Context, id int64, reqEditors ...RequestEditorFn) (*GetJobResponse, error)
+
+	// ListLanesWithResponse List all lanes with who holds them, who waits, and what pauses them
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/lanes (the `ListLanes` operationId).
+	ListLanesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListLanesResponse, error)
+
+	// ListPausesWithResponse List the pauses that stand, oldest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/pauses (the `ListPauses` operationId).
+	ListPausesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPausesResponse, error)
+
+	// CreatePauseWithBodyWithResponse Pause a lane, an environment, or everything
+	//
+	// From the answer on no queued run of it starts, and an active one changes
+	// nothing more in Octopus and begins no other stage; what Octopus does
+	// already, it goes on doing. A run that verifies goes on looking. The times of
+	// held stages do not pass. Webhooks are taken, and their runs are queued.
+	//
+	// To pause what is paused changes nothing and returns the pause that stands.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/pauses (the `CreatePause` operationId).
+	CreatePauseWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePauseResponse, error)
+
+	// CreatePauseWithResponse Pause a lane, an environment, or everything
+	//
+	// From the answer on no queued run of it starts, and an active one changes
+	// nothing more in Octopus and begins no other stage; what Octopus does
+	// already, it goes on doing. A run that verifies goes on looking. The times of
+	// held stages do not pass. Webhooks are taken, and their runs are queued.
+	//
+	// To pause what is paused changes nothing and returns the pause that stands.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/pauses (the `CreatePause` operationId).
+	CreatePauseWithResponse(ctx context.Context, body CreatePauseJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePauseResponse, error)
+
+	// ResumeWithResponse Lift a pause
+	//
+	// What no other pause holds goes on at once.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/pauses/{id} (the `Resume` operationId).
+	ResumeWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*ResumeResponse, error)
 
 	// ListPipelinesWithResponse List the configured pipelines with their latest runs
 	//
@@ -3470,6 +4199,52 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
 	RetryRunWithResponse(ctx context.Context, id RunID, body RetryRunJSONRequestBody, reqEditors ...RequestEditorFn) (*RetryRunResponse, error)
+
+	// RollbackRunWithBodyWithResponse Get away from a run, back to what was good
+	//
+	// While the old generation has not begun to be removed, the run returns to
+	// it: it ends, its override is cleared, and its new targets are removed from
+	// Octopus (202). Where too few of the old targets serve by then, its end
+	// makes a new run; `rollback` of the run names that.
+	//
+	// Otherwise a new run, first in its lane, puts the last good release on new
+	// infrastructure (201): the very release of the last run of the pipeline that
+	// succeeded before this one and that nobody has got away from. No commit takes
+	// its place in the lane.
+	//
+	// Refused (409) when there is nothing good to go back to, when the run is
+	// itself on the last good release, when a newer run has succeeded, when the
+	// run is being rolled back already, or when Octopus has deleted the release.
+	// With an `Idempotency-Key`, repeating the request finds the run that the
+	// first one led to.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/rollback (the `RollbackRun` operationId).
+	RollbackRunWithBodyWithResponse(ctx context.Context, id RunID, params *RollbackRunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollbackRunResponse, error)
+
+	// RollbackRunWithResponse Get away from a run, back to what was good
+	//
+	// While the old generation has not begun to be removed, the run returns to
+	// it: it ends, its override is cleared, and its new targets are removed from
+	// Octopus (202). Where too few of the old targets serve by then, its end
+	// makes a new run; `rollback` of the run names that.
+	//
+	// Otherwise a new run, first in its lane, puts the last good release on new
+	// infrastructure (201): the very release of the last run of the pipeline that
+	// succeeded before this one and that nobody has got away from. No commit takes
+	// its place in the lane.
+	//
+	// Refused (409) when there is nothing good to go back to, when the run is
+	// itself on the last good release, when a newer run has succeeded, when the
+	// run is being rolled back already, or when Octopus has deleted the release.
+	// With an `Idempotency-Key`, repeating the request finds the run that the
+	// first one led to.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/rollback (the `RollbackRun` operationId).
+	RollbackRunWithResponse(ctx context.Context, id RunID, params *RollbackRunParams, body RollbackRunJSONRequestBody, reqEditors ...RequestEditorFn) (*RollbackRunResponse, error)
 
 	// GetReadinessWithResponse Tell whether the process can work
 	//
@@ -3811,6 +4586,268 @@ func (r GetJobResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLanesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LaneList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLanesResponse) GetJSON200() *LaneList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLanesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLanesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLanesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLanesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLanesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPausesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PauseList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPausesResponse) GetJSON200() *PauseList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPausesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPausesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPausesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPausesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPausesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreatePauseResponse201Headers the declared response headers of an HTTP 201 response for CreatePause
+type CreatePauseResponse201Headers struct {
+	Location string
+}
+
+// CreatePauseResponse503Headers the declared response headers of an HTTP 503 response for CreatePause
+type CreatePauseResponse503Headers struct {
+	RetryAfter int
+}
+
+type CreatePauseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Pause
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Pause
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Unprocessable
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePauseResponse201Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreatePauseResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreatePauseResponse) GetJSON200() *Pause {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreatePauseResponse) GetJSON201() *Pause {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreatePauseResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreatePauseResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreatePauseResponse) GetApplicationProblemJSON422() *Unprocessable {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreatePauseResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreatePauseResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePauseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePauseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePauseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePauseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResumeResponse503Headers the declared response headers of an HTTP 503 response for Resume
+type ResumeResponse503Headers struct {
+	RetryAfter int
+}
+
+type ResumeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Pause
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ResumeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResumeResponse) GetJSON200() *Pause {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResumeResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ResumeResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResumeResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResumeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResumeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResumeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResumeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4452,6 +5489,117 @@ func (r RetryRunResponse) ContentType() string {
 	return ""
 }
 
+// RollbackRunResponse201Headers the declared response headers of an HTTP 201 response for RollbackRun
+type RollbackRunResponse201Headers struct {
+	Location string
+}
+
+// RollbackRunResponse503Headers the declared response headers of an HTTP 503 response for RollbackRun
+type RollbackRunResponse503Headers struct {
+	RetryAfter int
+}
+
+type RollbackRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Run
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Run
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Run
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RollbackRunResponse201Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RollbackRunResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RollbackRunResponse) GetJSON200() *Run {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RollbackRunResponse) GetJSON201() *Run {
+	return r.JSON201
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RollbackRunResponse) GetJSON202() *Run {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RollbackRunResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RollbackRunResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RollbackRunResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RollbackRunResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RollbackRunResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RollbackRunResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RollbackRunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RollbackRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RollbackRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RollbackRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetReadinessResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4596,6 +5744,87 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, id int64, 
 		return nil, err
 	}
 	return ParseGetJobResponse(rsp)
+}
+
+// ListLanesWithResponse List all lanes with who holds them, who waits, and what pauses them
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/lanes (the `ListLanes` operationId).
+func (c *ClientWithResponses) ListLanesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListLanesResponse, error) {
+	rsp, err := c.ListLanes(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLanesResponse(rsp)
+}
+
+// ListPausesWithResponse List the pauses that stand, oldest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/pauses (the `ListPauses` operationId).
+func (c *ClientWithResponses) ListPausesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPausesResponse, error) {
+	rsp, err := c.ListPauses(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPausesResponse(rsp)
+}
+
+// CreatePauseWithBodyWithResponse Pause a lane, an environment, or everything
+//
+// From the answer on no queued run of it starts, and an active one changes
+// nothing more in Octopus and begins no other stage; what Octopus does
+// already, it goes on doing. A run that verifies goes on looking. The times of
+// held stages do not pass. Webhooks are taken, and their runs are queued.
+//
+// To pause what is paused changes nothing and returns the pause that stands.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/pauses (the `CreatePause` operationId).
+func (c *ClientWithResponses) CreatePauseWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePauseResponse, error) {
+	rsp, err := c.CreatePauseWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePauseResponse(rsp)
+}
+
+// CreatePauseWithResponse Pause a lane, an environment, or everything
+//
+// From the answer on no queued run of it starts, and an active one changes
+// nothing more in Octopus and begins no other stage; what Octopus does
+// already, it goes on doing. A run that verifies goes on looking. The times of
+// held stages do not pass. Webhooks are taken, and their runs are queued.
+//
+// To pause what is paused changes nothing and returns the pause that stands.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/pauses (the `CreatePause` operationId).
+func (c *ClientWithResponses) CreatePauseWithResponse(ctx context.Context, body CreatePauseJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePauseResponse, error) {
+	rsp, err := c.CreatePause(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePauseResponse(rsp)
+}
+
+// ResumeWithResponse Lift a pause
+//
+// What no other pause holds goes on at once.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/pauses/{id} (the `Resume` operationId).
+func (c *ClientWithResponses) ResumeWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*ResumeResponse, error) {
+	rsp, err := c.Resume(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResumeResponse(rsp)
 }
 
 // ListPipelinesWithResponse List the configured pipelines with their latest runs
@@ -4830,6 +6059,64 @@ func (c *ClientWithResponses) RetryRunWithResponse(ctx context.Context, id RunID
 		return nil, err
 	}
 	return ParseRetryRunResponse(rsp)
+}
+
+// RollbackRunWithBodyWithResponse Get away from a run, back to what was good
+//
+// While the old generation has not begun to be removed, the run returns to
+// it: it ends, its override is cleared, and its new targets are removed from
+// Octopus (202). Where too few of the old targets serve by then, its end
+// makes a new run; `rollback` of the run names that.
+//
+// Otherwise a new run, first in its lane, puts the last good release on new
+// infrastructure (201): the very release of the last run of the pipeline that
+// succeeded before this one and that nobody has got away from. No commit takes
+// its place in the lane.
+//
+// Refused (409) when there is nothing good to go back to, when the run is
+// itself on the last good release, when a newer run has succeeded, when the
+// run is being rolled back already, or when Octopus has deleted the release.
+// With an `Idempotency-Key`, repeating the request finds the run that the
+// first one led to.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/rollback (the `RollbackRun` operationId).
+func (c *ClientWithResponses) RollbackRunWithBodyWithResponse(ctx context.Context, id RunID, params *RollbackRunParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollbackRunResponse, error) {
+	rsp, err := c.RollbackRunWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRollbackRunResponse(rsp)
+}
+
+// RollbackRunWithResponse Get away from a run, back to what was good
+//
+// While the old generation has not begun to be removed, the run returns to
+// it: it ends, its override is cleared, and its new targets are removed from
+// Octopus (202). Where too few of the old targets serve by then, its end
+// makes a new run; `rollback` of the run names that.
+//
+// Otherwise a new run, first in its lane, puts the last good release on new
+// infrastructure (201): the very release of the last run of the pipeline that
+// succeeded before this one and that nobody has got away from. No commit takes
+// its place in the lane.
+//
+// Refused (409) when there is nothing good to go back to, when the run is
+// itself on the last good release, when a newer run has succeeded, when the
+// run is being rolled back already, or when Octopus has deleted the release.
+// With an `Idempotency-Key`, repeating the request finds the run that the
+// first one led to.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/rollback (the `RollbackRun` operationId).
+func (c *ClientWithResponses) RollbackRunWithResponse(ctx context.Context, id RunID, params *RollbackRunParams, body RollbackRunJSONRequestBody, reqEditors ...RequestEditorFn) (*RollbackRunResponse, error) {
+	rsp, err := c.RollbackRun(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRollbackRunResponse(rsp)
 }
 
 // GetReadinessWithResponse Tell whether the process can work
@@ -5112,6 +6399,223 @@ func ParseGetJobResponse(rsp *http.Response) (*GetJobResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListLanesResponse parses an HTTP response from a ListLanesWithResponse call
+func ParseListLanesResponse(rsp *http.Response) (*ListLanesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLanesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LaneList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPausesResponse parses an HTTP response from a ListPausesWithResponse call
+func ParseListPausesResponse(rsp *http.Response) (*ListPausesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPausesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PauseList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreatePauseResponse parses an HTTP response from a CreatePauseWithResponse call
+func ParseCreatePauseResponse(rsp *http.Response) (*CreatePauseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePauseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Pause
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Pause
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePauseResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreatePauseResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResumeResponse parses an HTTP response from a ResumeWithResponse call
+func ParseResumeResponse(rsp *http.Response) (*ResumeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResumeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Pause
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ResumeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -5633,6 +7137,111 @@ func ParseRetryRunResponse(rsp *http.Response) (*RetryRunResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseRollbackRunResponse parses an HTTP response from a RollbackRunWithResponse call
+func ParseRollbackRunResponse(rsp *http.Response) (*RollbackRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RollbackRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RollbackRunResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 503:
+		var headers RollbackRunResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil

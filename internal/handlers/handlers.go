@@ -51,7 +51,21 @@ type Runs interface {
 	// and pgx.ErrNoRows when there is none.
 	Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipeline.Stage, by string) (store.Run, error)
 	// Cancel ends a run, or asks it to end. Its errors are those of Retry.
-	Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error)
+	Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, c pipeline.Cancellation) (store.Run, error)
+	// Pause holds runs back and tells whether it is a new pause: what is paused
+	// already stays as it is.
+	Pause(ctx context.Context, tx pgx.Tx, wanted pipeline.Pause) (pause pipeline.Pause, created bool, err error)
+	// Resume lifts a pause. It returns pgx.ErrNoRows when it does not stand.
+	Resume(ctx context.Context, tx pgx.Tx, id uuid.UUID, by string) (pipeline.Pause, error)
+	// Release has go on what no pause holds any more. It works in transactions of
+	// its own, and what it leaves is found later.
+	Release(ctx context.Context) error
+	// CheckRollback returns a *pipeline.Refusal when Octopus does not have any more
+	// what Rollback would put out again. It works in no transaction.
+	CheckRollback(ctx context.Context, id uuid.UUID) error
+	// Rollback gets away from a run. It returns the run itself when that goes back
+	// to its old generation, or a new one. Its errors are those of Retry.
+	Rollback(ctx context.Context, tx pgx.Tx, delivery, id uuid.UUID, reason, by string) (store.Run, error)
 	// IgnoreFreeze lets a run go on that a deployment freeze holds. Its errors
 	// are those of Retry.
 	IgnoreFreeze(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error)

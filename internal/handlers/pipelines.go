@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -19,14 +20,19 @@ func (h *handler) ListPipelines(ctx context.Context, _ api.ListPipelinesRequestO
 	if err != nil {
 		return nil, fmt.Errorf("counting runs: %w", err)
 	}
+	standing, err := h.pauses(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return api.ListPipelines200JSONResponse{Pipelines: each(h.Pipelines, func(p pipeline.Pipeline) api.Pipeline {
 		shown := showPipeline(p)
 		for _, run := range latest {
 			if run.Pipeline == p.Name {
-				shown.LatestRun = showRun(run)
+				shown.LatestRun = showHeld(showRun(run), standing)
 			}
 		}
 		shown.Runs = countsOf(p.Name, counts)
+		shown.PausedBy = each(pipeline.Holding(standing, p.Lane()), showPause)
 		return shown
 	})}, nil
 }
@@ -44,7 +50,7 @@ func countsOf(name string, counts []store.CountRunsByStatusRow) map[string]int64
 func showPipeline(p pipeline.Pipeline) api.Pipeline {
 	return api.Pipeline{
 		Name: p.Name, Source: p.Source, Repository: p.Repository, Branches: noNil(p.Branches),
-		Server:      api.Server{Name: p.Server.Name, URL: p.Server.URL, Space: p.Server.Space},
+		Server:      showServer(p.Server),
 		Environment: p.Environment, Tenant: p.Tenant, Lane: p.Lane(),
 		Infrastructure: api.Infrastructure{
 			Project: p.Infrastructure.Project, Channel: p.Infrastructure.Channel, Version: string(p.Infrastructure.Version),
@@ -54,7 +60,7 @@ func showPipeline(p pipeline.Pipeline) api.Pipeline {
 			Project: p.Application.Project, Channel: p.Application.Channel, Version: string(p.Application.Version),
 			Git: api.GitSource(p.Application.Git),
 		},
-		Policy: api.PipelinePolicy(p.Policy),
+		Policy: api.PipelinePolicy(p.Policy), OnFailure: api.PipelineOnFailure(cmp.Or(p.OnFailure, pipeline.Keep)),
 		Verify: api.Verify{
 			TimeoutSeconds: p.Verify.Timeout.Seconds(), GraceSeconds: p.Verify.Grace.Seconds(), Redeployments: p.Verify.Redeployments,
 		},

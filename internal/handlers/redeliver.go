@@ -85,6 +85,11 @@ func (h *handler) planAgain(old store.Delivery) (plan, error) {
 
 // planByHandAgain reads the request that somebody started a run with.
 func (h *handler) planByHandAgain(old store.Delivery) (plan, error) {
+	if old.Event == rollbackEvent {
+		p := problemf(conflict, "the delivery is an operator's rollback, which is not played again")
+		p.remedy = "roll the run back that is to be got away from now"
+		return plan{}, p
+	}
 	var asked api.NewRun
 	if err := json.Unmarshal(old.Body, &asked); err != nil {
 		return plan{}, fmt.Errorf("the stored body of delivery %s is no request for a run: %w", old.ID, err)

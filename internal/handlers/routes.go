@@ -41,6 +41,8 @@ func (h *handler) router() http.Handler {
 		r.Get("/api/v1/pipelines", rest.ListPipelines)
 		r.Get("/api/v1/runs", rest.ListRuns)
 		r.Get("/api/v1/runs/{id}", rest.GetRun)
+		r.Get("/api/v1/lanes", rest.ListLanes)
+		r.Get("/api/v1/pauses", rest.ListPauses)
 		r.Get("/api/v1/jobs", rest.ListJobs)
 		r.Get("/api/v1/jobs/{id}", rest.GetJob)
 		r.Get("/api/v1/deliveries", rest.ListDeliveries)
@@ -54,7 +56,10 @@ func (h *handler) router() http.Handler {
 		r.Post("/api/v1/runs", rest.CreateRun)
 		r.Post("/api/v1/runs/{id}/retry", rest.RetryRun)
 		r.Post("/api/v1/runs/{id}/cancel", rest.CancelRun)
+		r.Post("/api/v1/runs/{id}/rollback", rest.RollbackRun)
 		r.Post("/api/v1/runs/{id}/ignore-freeze", rest.IgnoreFreeze)
+		r.Post("/api/v1/pauses", rest.CreatePause)
+		r.Delete("/api/v1/pauses/{id}", rest.Resume)
 		r.Post("/api/v1/deliveries/{id}/redeliver", rest.Redeliver)
 	})
 	return r
@@ -70,7 +75,7 @@ func (h *handler) nothingHere(w http.ResponseWriter, r *http.Request) {
 func (h *handler) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
 				allowed = append(allowed, method)
 			}

@@ -39,7 +39,11 @@ func (h *handler) ListRuns(ctx context.Context, request api.ListRunsRequestObjec
 	if last != nil {
 		answer.Next = last.ID
 	}
-	answer.Runs = each(found, showRun)
+	standing, err := h.pauses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer.Runs = each(found, func(run store.Run) api.Run { return showHeld(showRun(run), standing) })
 	return answer, nil
 }
 
@@ -75,12 +79,20 @@ func readRun(ctx context.Context, queries *store.Queries, id api.RunID) (api.Run
 	if err != nil {
 		return api.RunDetail{}, err
 	}
-	return showRunDetail(run, stages, attempts, targets)
+	detail, err := showRunDetail(run, stages, attempts, targets)
+	if err != nil {
+		return detail, err
+	}
+	standing, err := queries.StandingPauses(ctx)
+	detail.Run = showHeld(detail.Run, store.Pauses(standing))
+	return detail, err
 }
+
+func notThere(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 
 // missing says of pgx.ErrNoRows what it is that is not there.
 func missing(err error, what string, id any) error {
-	if errors.Is(err, pgx.ErrNoRows) {
+	if notThere(err) {
 		return problemf(notFound, "there is no %s %v", what, id)
 	}
 	return err

@@ -32,7 +32,23 @@ func showRun(run store.Run) api.Run {
 	if run.SupersededBy != nil {
 		shown.SupersededBy = *run.SupersededBy
 	}
+	showRollback(&shown, run)
 	return shown
+}
+
+// showRollback shows what a run gets away from, and how it is got away from.
+func showRollback(shown *api.Run, run store.Run) {
+	shown.Kind = api.RunKindCommit
+	if run.RollbackOf != nil {
+		shown.Kind, shown.RollbackOf, shown.Restores = api.RunKindRollback, *run.RollbackOf, *run.Restores
+	}
+	if run.RollbackWay == nil {
+		return
+	}
+	shown.Rollback = api.Rollback{Way: api.RollbackWay(*run.RollbackWay), By: *run.RollbackBy, Reason: *run.RollbackReason}
+	if run.RollbackRun != nil {
+		shown.Rollback.Run = *run.RollbackRun
+	}
 }
 
 func showFreeze(run store.Run) api.Freeze {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -40,14 +41,15 @@ func (h *handler) CreateRun(ctx context.Context, request api.CreateRunRequestObj
 		run, repeated, err = h.startByHand(ctx, tx, delivery, pipeline.Start{Pipeline: line, Commit: commit})
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("starting a run by hand: %w", err)
-	case repeated:
-		return api.CreateRun200JSONResponse(showRun(run)), nil
+	}
+	shown := h.showDone(ctx, run)
+	if repeated {
+		return api.CreateRun200JSONResponse(shown), nil
 	}
 	return api.CreateRun201JSONResponse{
-		Body:    showRun(run),
+		Body:    shown,
 		Headers: api.CreateRun201ResponseHeaders{Location: "/api/v1/runs/" + run.ID.String()},
 	}, nil
 }
@@ -57,8 +59,7 @@ func (h *handler) CreateRun(ctx context.Context, request api.CreateRunRequestObj
 func (h *handler) byHand(asked api.NewRun) (pipeline.Pipeline, pipeline.Commit, error) {
 	line, known := h.pipelines[asked.Pipeline]
 	if !known {
-		names := slices.Sorted(maps.Keys(h.pipelines))
-		return line, pipeline.Commit{}, problemf(unprocessable, "there is no pipeline %q; there are %q", asked.Pipeline, names).at("/pipeline")
+		return line, pipeline.Commit{}, h.unknownPipeline(asked.Pipeline)
 	}
 	if (asked.Branch == "") == (asked.Ref == "") {
 		return line, pipeline.Commit{}, problemf(unprocessable, "say either the branch or the full ref").at("/branch")
@@ -81,6 +82,11 @@ func (h *handler) byHand(asked api.NewRun) (pipeline.Pipeline, pipeline.Commit, 
 		return line, commit, problemf(unprocessable, "%s", mismatch.Reason).at(places[mismatch.Rule])
 	}
 	return line, commit, nil
+}
+
+func (h *handler) unknownPipeline(name string) error {
+	names := slices.Sorted(maps.Keys(h.pipelines))
+	return problemf(unprocessable, "there is no pipeline %q; there are %q", name, names).at("/pipeline")
 }
 
 // apiDelivery makes a delivery of a request. The body is written anew, so that
@@ -129,9 +135,14 @@ func repeatedStart(ctx context.Context, queries *store.Queries, again store.Inse
 		return store.Run{}, err
 	}
 	if len(runs) == 0 || !bytes.Equal(first.BodySha256, again.BodySha256) {
-		p := problemf(keyReused, "the Idempotency-Key %q came with another body at %s", again.ExternalID, first.ReceivedAt.UTC().Format("2006-01-02 15:04:05Z"))
-		p.remedy = "use a new key for a new run"
-		return store.Run{}, p
+		return store.Run{}, otherRequest(again.ExternalID, first.ReceivedAt)
 	}
 	return runs[0], nil
+}
+
+// otherRequest says that a key came before with something else.
+func otherRequest(key string, at time.Time) *problem {
+	p := problemf(keyReused, "the Idempotency-Key %q came with another body at %s", key, at.UTC().Format("2006-01-02 15:04:05Z"))
+	p.remedy = "use a new key for a new run"
+	return p
 }

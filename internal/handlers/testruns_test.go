@@ -138,6 +138,39 @@ func (testRuns) Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipelin
 	return begin(ctx, q, run, from, run.Round+1)
 }
 
+func (testRuns) CheckRollback(context.Context, uuid.UUID) error { return nil }
+
+// Rollback goes back where the run has not ended, and else makes a run that
+// restores the same.
+func (r testRuns) Rollback(ctx context.Context, tx pgx.Tx, delivery, id uuid.UUID, reason, by string) (store.Run, error) {
+	q := store.New(tx)
+	run, err := q.LockRun(ctx, id)
+	if err != nil {
+		return run, err
+	}
+	if run.RollbackWay != nil {
+		return run, &pipeline.Refusal{Message: "the run is being rolled back already", Remedy: "follow that"}
+	}
+	if !run.Status.Terminal() {
+		if err := q.NoteRollback(ctx, store.NoteRollbackParams{ID: id, Delivery: delivery, By: by, Reason: reason}); err != nil {
+			return run, err
+		}
+		return q.GetRun(ctx, id)
+	}
+	next, err := r.Create(ctx, tx, delivery, run.Config.Pipeline, pipeline.Commit{SHA: run.CommitSha, Ref: run.Ref})
+	if err != nil {
+		return next, err
+	}
+	if _, err := tx.Exec(ctx, "update runs set rollback_of = $2, restores = $2 where id = $1", next.ID, id); err != nil {
+		return next, err
+	}
+	err = q.NoteRollbackRun(ctx, store.NoteRollbackRunParams{ID: id, Delivery: delivery, By: by, Reason: reason, Run: next.ID})
+	if err != nil {
+		return next, err
+	}
+	return q.GetRun(ctx, next.ID)
+}
+
 func (testRuns) IgnoreFreeze(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error) {
 	q := store.New(tx)
 	run, err := q.LockRun(ctx, id)
@@ -153,7 +186,7 @@ func (testRuns) IgnoreFreeze(ctx context.Context, tx pgx.Tx, id uuid.UUID, reaso
 	return q.GetRun(ctx, id)
 }
 
-func (testRuns) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error) {
+func (testRuns) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, c pipeline.Cancellation) (store.Run, error) {
 	q := store.New(tx)
 	run, err := q.LockRun(ctx, id)
 	if err != nil {
@@ -162,8 +195,30 @@ func (testRuns) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by 
 	if run.Status.Terminal() {
 		return run, &pipeline.Refusal{Message: "the run has ended"}
 	}
-	return q.EndRun(ctx, store.EndRunParams{ID: id, Status: pipeline.Cancelled, Reason: reason + " (" + by + ")", Now: time.Now()})
+	return q.EndRun(ctx, store.EndRunParams{ID: id, Status: pipeline.Cancelled, Reason: c.Reason + " (" + c.By + ")", Now: time.Now()})
 }
+
+func (testRuns) Pause(ctx context.Context, tx pgx.Tx, wanted pipeline.Pause) (pipeline.Pause, bool, error) {
+	q := store.New(tx)
+	if err := q.LockPauses(ctx); err != nil {
+		return wanted, false, err
+	}
+	standing, err := q.StandingPause(ctx, store.StandingPauseParams{Scope: wanted.Scope, Key: wanted.Key})
+	if err == nil {
+		return standing.Domain(), false, nil
+	}
+	row, err := q.InsertPause(ctx, store.InsertPauseParams{
+		ID: uuid.Must(uuid.NewV7()), Scope: wanted.Scope, Key: wanted.Key, Name: wanted.Name, Reason: wanted.Reason, PausedBy: wanted.By, Since: time.Now(),
+	})
+	return row.Domain(), true, err
+}
+
+func (testRuns) Resume(ctx context.Context, tx pgx.Tx, id uuid.UUID, by string) (pipeline.Pause, error) {
+	row, err := store.New(tx).LiftPause(ctx, store.LiftPauseParams{ID: id, By: by, Now: time.Now()})
+	return row.Domain(), err
+}
+
+func (testRuns) Release(context.Context) error { return errors.New("nothing works on runs here") }
 
 // end ends a run and says so, in one transaction.
 func end(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, status pipeline.Status) error {

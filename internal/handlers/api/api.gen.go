@@ -159,6 +159,45 @@ func (e JobState) Valid() bool {
 	}
 }
 
+// Defines values for PauseScope.
+const (
+	PauseScopeAll         PauseScope = "all"
+	PauseScopeEnvironment PauseScope = "environment"
+	PauseScopeLane        PauseScope = "lane"
+)
+
+// Valid indicates whether the value is a known member of the PauseScope enum.
+func (e PauseScope) Valid() bool {
+	switch e {
+	case PauseScopeAll:
+		return true
+	case PauseScopeEnvironment:
+		return true
+	case PauseScopeLane:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PipelineOnFailure.
+const (
+	PipelineOnFailureKeep      PipelineOnFailure = "keep"
+	PipelineOnFailureTerminate PipelineOnFailure = "terminate"
+)
+
+// Valid indicates whether the value is a known member of the PipelineOnFailure enum.
+func (e PipelineOnFailure) Valid() bool {
+	switch e {
+	case PipelineOnFailureKeep:
+		return true
+	case PipelineOnFailureTerminate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PipelinePolicy.
 const (
 	PipelinePolicyFifo   PipelinePolicy = "fifo"
@@ -378,6 +417,42 @@ func (e ReceiptStatus) Valid() bool {
 	}
 }
 
+// Defines values for RollbackWay.
+const (
+	RollbackWayNewRun RollbackWay = "new_run"
+	RollbackWayReturn RollbackWay = "return"
+)
+
+// Valid indicates whether the value is a known member of the RollbackWay enum.
+func (e RollbackWay) Valid() bool {
+	switch e {
+	case RollbackWayNewRun:
+		return true
+	case RollbackWayReturn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunKind.
+const (
+	RunKindCommit   RunKind = "commit"
+	RunKindRollback RunKind = "rollback"
+)
+
+// Valid indicates whether the value is a known member of the RunKind enum.
+func (e RunKind) Valid() bool {
+	switch e {
+	case RunKindCommit:
+		return true
+	case RunKindRollback:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunStatus.
 const (
 	RunStatusCancelled  RunStatus = "cancelled"
@@ -522,6 +597,9 @@ type AttemptOutcome string
 
 // CancelRequest defines model for CancelRequest.
 type CancelRequest struct {
+	// CancelOctopusTask Cancel what Octopus still does for the run as well: the deployment of the infrastructure, deployments that regrow made to new targets, the runbook of clean-up.
+	CancelOctopusTask bool `json:"cancel_octopus_task,omitempty,omitzero"`
+
 	// Reason Why, for those who read the history.
 	Reason string `json:"reason,omitempty,omitzero"`
 }
@@ -734,6 +812,55 @@ type JobList struct {
 // JobState defines model for JobState.
 type JobState string
 
+// Lane defines model for Lane.
+type Lane struct {
+	Active                LaneRun `json:"active,omitempty,omitzero"`
+	Environment           string  `json:"environment"`
+	InfrastructureProject string  `json:"infrastructure_project"`
+	Key                   string  `json:"key"`
+	PausedBy              []Pause `json:"paused_by"`
+
+	// Pipelines The configured pipelines whose runs go through it.
+	Pipelines []string `json:"pipelines"`
+
+	// Queued The first 50 of those that wait for it, in the order of their turns.
+	Queued []LaneRun `json:"queued"`
+
+	// QueuedCount How many wait for it in all.
+	QueuedCount int64 `json:"queued_count"`
+
+	// Server The Octopus Server and the space in it.
+	Server Server `json:"server"`
+
+	// Tenant Not there for untenanted lanes.
+	Tenant string `json:"tenant,omitempty,omitzero"`
+}
+
+// LaneList defines model for LaneList.
+type LaneList struct {
+	Lanes []Lane `json:"lanes"`
+}
+
+// LaneRun defines model for LaneRun.
+type LaneRun struct {
+	// Commit The commit's id.
+	Commit   string             `json:"commit"`
+	ID       openapi_types.UUID `json:"id"`
+	Number   int64              `json:"number"`
+	Pipeline string             `json:"pipeline"`
+
+	// Reason What the active run waits for.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Since When it started, or, while it is queued, when it was created.
+	Since time.Time `json:"since"`
+	Stage Stage     `json:"stage"`
+
+	// Status `queued`: the lane is taken. `running`: a job is due or being executed.
+	// `waiting`: the run waits for Octopus. The others are ends.
+	Status RunStatus `json:"status"`
+}
+
 // Link defines model for Link.
 type Link struct {
 	// Name Example: provision release
@@ -751,6 +878,25 @@ type Mismatch struct {
 
 	// Rule The rule that was not met: `source`, `repository`, `branch` or `version`.
 	Rule string `json:"rule"`
+}
+
+// NewPause defines model for NewPause.
+type NewPause struct {
+	// Environment The environment's name in Octopus, for the scope `environment`.
+	Environment string `json:"environment,omitempty,omitzero"`
+
+	// Lane The lane's key, for the scope `lane`.
+	Lane string `json:"lane,omitempty,omitzero"`
+
+	// Pipeline A pipeline of the configuration whose lane is meant, in place of `lane`.
+	Pipeline string `json:"pipeline,omitempty,omitzero"`
+
+	// Reason Why, for everybody who wonders what a run waits for.
+	Reason string     `json:"reason"`
+	Scope  PauseScope `json:"scope"`
+
+	// Server The name in the configuration of the Octopus Server with the environment; needed when several have one of that name.
+	Server string `json:"server,omitempty,omitzero"`
 }
 
 // NewRun One of `branch` and `ref` has to be there.
@@ -778,6 +924,32 @@ type NewRun struct {
 	Version string `json:"version,omitempty,omitzero"`
 }
 
+// Pause defines model for Pause.
+type Pause struct {
+	// By The name of the token.
+	By string             `json:"by"`
+	ID openapi_types.UUID `json:"id"`
+
+	// Key The lane's key, or what the keys of the environment's lanes begin with.
+	Key      string    `json:"key,omitempty,omitzero"`
+	LiftedAt time.Time `json:"lifted_at,omitempty,omitzero"`
+	LiftedBy string    `json:"lifted_by,omitempty,omitzero"`
+
+	// Name What people call that.
+	Name   string     `json:"name,omitempty,omitzero"`
+	Reason string     `json:"reason"`
+	Scope  PauseScope `json:"scope"`
+	Since  time.Time  `json:"since"`
+}
+
+// PauseList defines model for PauseList.
+type PauseList struct {
+	Pauses []Pause `json:"pauses"`
+}
+
+// PauseScope defines model for PauseScope.
+type PauseScope string
+
 // Pipeline defines model for Pipeline.
 type Pipeline struct {
 	Application    Application    `json:"application"`
@@ -787,9 +959,15 @@ type Pipeline struct {
 	Infrastructure Infrastructure `json:"infrastructure"`
 
 	// Lane What only one run may hold at a time.
-	Lane       string         `json:"lane"`
-	LatestRun  Run            `json:"latest_run,omitempty,omitzero"`
-	Name       string         `json:"name"`
+	Lane      string `json:"lane"`
+	LatestRun Run    `json:"latest_run,omitempty,omitzero"`
+	Name      string `json:"name"`
+
+	// OnFailure What becomes of the new targets of a run that fails or is cancelled.
+	OnFailure PipelineOnFailure `json:"on_failure"`
+
+	// PausedBy What holds the pipeline's runs back.
+	PausedBy   []Pause        `json:"paused_by,omitempty,omitzero"`
 	Policy     PipelinePolicy `json:"policy"`
 	Repository string         `json:"repository"`
 
@@ -802,6 +980,9 @@ type Pipeline struct {
 	Tenant string `json:"tenant,omitempty,omitzero"`
 	Verify Verify `json:"verify"`
 }
+
+// PipelineOnFailure What becomes of the new targets of a run that fails or is cancelled.
+type PipelineOnFailure string
 
 // PipelinePolicy defines model for Pipeline.Policy.
 type PipelinePolicy string
@@ -942,8 +1123,11 @@ type PlanLane struct {
 	Holder PlanLaneRun `json:"holder,omitempty,omitzero"`
 
 	// Key What only one run may hold at a time.
-	Key    string         `json:"key"`
-	Policy PlanLanePolicy `json:"policy"`
+	Key string `json:"key"`
+
+	// PausedBy What holds its runs back.
+	PausedBy []Pause        `json:"paused_by,omitempty,omitzero"`
+	Policy   PlanLanePolicy `json:"policy"`
 
 	// Supersedes The queued runs whose place it would take.
 	Supersedes []PlanLaneRun `json:"supersedes"`
@@ -1217,6 +1401,28 @@ type RetryRequest struct {
 	From Stage `json:"from,omitempty,omitzero"`
 }
 
+// Rollback How an operator gets away from the run.
+type Rollback struct {
+	// By The name of the token.
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Run The run that puts the last good release on new infrastructure.
+	Run openapi_types.UUID `json:"run,omitempty,omitzero"`
+
+	// Way `return`: to its old generation, which still stands. `new_run`: by the run that `run` names.
+	Way RollbackWay `json:"way"`
+}
+
+// RollbackWay `return`: to its old generation, which still stands. `new_run`: by the run that `run` names.
+type RollbackWay string
+
+// RollbackRequest defines model for RollbackRequest.
+type RollbackRequest struct {
+	// Reason Why, for those who read the history.
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
 // Run defines model for Run.
 type Run struct {
 	CancelReason      string    `json:"cancel_reason,omitempty,omitzero"`
@@ -1237,9 +1443,15 @@ type Run struct {
 	FreezeOverride FreezeOverride `json:"freeze_override,omitempty,omitzero"`
 
 	// Frozen The deployment freezes that the run waits for.
-	Frozen Freeze             `json:"frozen,omitempty,omitzero"`
+	Frozen Freeze `json:"frozen,omitempty,omitzero"`
+
+	// HeldBy The pauses that hold the run back.
+	HeldBy []Pause            `json:"held_by,omitempty,omitzero"`
 	ID     openapi_types.UUID `json:"id"`
-	Lane   string             `json:"lane"`
+
+	// Kind `rollback` puts an earlier release on new infrastructure.
+	Kind RunKind `json:"kind"`
+	Lane string  `json:"lane"`
 
 	// NextCheckAt When a waiting run looks again if nothing wakes it.
 	NextCheckAt time.Time `json:"next_check_at,omitempty,omitzero"`
@@ -1252,8 +1464,17 @@ type Run struct {
 	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Remedy What to do about it.
-	Remedy    string `json:"remedy,omitempty,omitzero"`
-	RetryFrom Stage  `json:"retry_from,omitempty,omitzero"`
+	Remedy string `json:"remedy,omitempty,omitzero"`
+
+	// Restores Of a rollback: the run whose release it puts out.
+	Restores  openapi_types.UUID `json:"restores,omitempty,omitzero"`
+	RetryFrom Stage              `json:"retry_from,omitempty,omitzero"`
+
+	// Rollback How an operator gets away from the run.
+	Rollback Rollback `json:"rollback,omitempty,omitzero"`
+
+	// RollbackOf Of a rollback: the run that it gets away from.
+	RollbackOf openapi_types.UUID `json:"rollback_of,omitempty,omitzero"`
 
 	// Round One more than the number of retries by operators.
 	Round int32 `json:"round"`
@@ -1273,6 +1494,9 @@ type Run struct {
 	// Tenant Not there for untenanted runs.
 	Tenant string `json:"tenant,omitempty,omitzero"`
 }
+
+// RunKind `rollback` puts an earlier release on new infrastructure.
+type RunKind string
 
 // RunDetail defines model for RunDetail.
 type RunDetail struct {
@@ -1504,8 +1728,17 @@ type ListRunEventsParams struct {
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
 }
 
+// RollbackRunParams defines parameters for RollbackRun.
+type RollbackRunParams struct {
+	// IdempotencyKey The caller's own id of this request.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RedeliverJSONRequestBody defines body for Redeliver for application/json ContentType.
 type RedeliverJSONRequestBody = RedeliverRequest
+
+// CreatePauseJSONRequestBody defines body for CreatePause for application/json ContentType.
+type CreatePauseJSONRequestBody = NewPause
 
 // PlanWebhookJSONRequestBody defines body for PlanWebhook for application/json ContentType.
 type PlanWebhookJSONRequestBody = PlanRequest
@@ -1521,6 +1754,9 @@ type IgnoreFreezeJSONRequestBody = IgnoreFreezeRequest
 
 // RetryRunJSONRequestBody defines body for RetryRun for application/json ContentType.
 type RetryRunJSONRequestBody = RetryRequest
+
+// RollbackRunJSONRequestBody defines body for RollbackRun for application/json ContentType.
+type RollbackRunJSONRequestBody = RollbackRequest
 
 // AsPlanHeader0 returns the union data inside the PlanHeader as a PlanHeader0
 func (t PlanHeader) AsPlanHeader0() (PlanHeader0, error) {
@@ -1601,6 +1837,18 @@ type ServerInterface interface {
 	// GetJob Show a job with its attempts
 	// (GET /api/v1/jobs/{id})
 	GetJob(w http.ResponseWriter, r *http.Request, id int64)
+	// ListLanes List all lanes with who holds them, who waits, and what pauses them
+	// (GET /api/v1/lanes)
+	ListLanes(w http.ResponseWriter, r *http.Request)
+	// ListPauses List the pauses that stand, oldest first
+	// (GET /api/v1/pauses)
+	ListPauses(w http.ResponseWriter, r *http.Request)
+	// CreatePause Pause a lane, an environment, or everything
+	// (POST /api/v1/pauses)
+	CreatePause(w http.ResponseWriter, r *http.Request)
+	// Resume Lift a pause
+	// (DELETE /api/v1/pauses/{id})
+	Resume(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
 	// ListPipelines List the configured pipelines with their latest runs
 	// (GET /api/v1/pipelines)
 	ListPipelines(w http.ResponseWriter, r *http.Request)
@@ -1628,6 +1876,9 @@ type ServerInterface interface {
 	// RetryRun Retry a failed run
 	// (POST /api/v1/runs/{id}/retry)
 	RetryRun(w http.ResponseWriter, r *http.Request, id RunID)
+	// RollbackRun Get away from a run, back to what was good
+	// (POST /api/v1/runs/{id}/rollback)
+	RollbackRun(w http.ResponseWriter, r *http.Request, id RunID, params RollbackRunParams)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -1661,6 +1912,30 @@ func (_ Unimplemented) ListJobs(w http.ResponseWriter, r *http.Request, params L
 // GetJob Show a job with its attempts
 // (GET /api/v1/jobs/{id})
 func (_ Unimplemented) GetJob(w http.ResponseWriter, r *http.Request, id int64) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListLanes List all lanes with who holds them, who waits, and what pauses them
+// (GET /api/v1/lanes)
+func (_ Unimplemented) ListLanes(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListPauses List the pauses that stand, oldest first
+// (GET /api/v1/pauses)
+func (_ Unimplemented) ListPauses(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreatePause Pause a lane, an environment, or everything
+// (POST /api/v1/pauses)
+func (_ Unimplemented) CreatePause(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// Resume Lift a pause
+// (DELETE /api/v1/pauses/{id})
+func (_ Unimplemented) Resume(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1715,6 +1990,12 @@ func (_ Unimplemented) IgnoreFreeze(w http.ResponseWriter, r *http.Request, id R
 // RetryRun Retry a failed run
 // (POST /api/v1/runs/{id}/retry)
 func (_ Unimplemented) RetryRun(w http.ResponseWriter, r *http.Request, id RunID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RollbackRun Get away from a run, back to what was good
+// (POST /api/v1/runs/{id}/rollback)
+func (_ Unimplemented) RollbackRun(w http.ResponseWriter, r *http.Request, id RunID, params RollbackRunParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2042,6 +2323,74 @@ func (siw *ServerInterfaceWrapper) GetJob(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJob(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListLanes operation middleware
+func (siw *ServerInterfaceWrapper) ListLanes(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListLanes(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPauses operation middleware
+func (siw *ServerInterfaceWrapper) ListPauses(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPauses(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreatePause operation middleware
+func (siw *ServerInterfaceWrapper) CreatePause(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreatePause(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Resume operation middleware
+func (siw *ServerInterfaceWrapper) Resume(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Resume(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2437,6 +2786,56 @@ func (siw *ServerInterfaceWrapper) RetryRun(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// RollbackRun operation middleware
+func (siw *ServerInterfaceWrapper) RollbackRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RollbackRunParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RollbackRun(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -2566,6 +2965,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}", wrapper.GetJob)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/lanes", wrapper.ListLanes)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/pauses", wrapper.ListPauses)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/pauses", wrapper.CreatePause)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/api/v1/pauses/{id}", wrapper.Resume)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/pipelines", wrapper.ListPipelines)
 	})
 	r.Group(func(r chi.Router) {
@@ -2591,6 +3002,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/runs/{id}/retry", wrapper.RetryRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/{id}/rollback", wrapper.RollbackRun)
 	})
 
 	return r
@@ -3031,6 +3445,280 @@ type GetJobdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJobdefaultApplicationProblemPlusJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLanesRequestObject struct {
+}
+
+type ListLanesResponseObject interface {
+	VisitListLanesResponse(w http.ResponseWriter) error
+}
+
+type ListLanes200JSONResponse LaneList
+
+func (response ListLanes200JSONResponse) VisitListLanesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLanesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLanesdefaultApplicationProblemPlusJSONResponse) VisitListLanesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPausesRequestObject struct {
+}
+
+type ListPausesResponseObject interface {
+	VisitListPausesResponse(w http.ResponseWriter) error
+}
+
+type ListPauses200JSONResponse PauseList
+
+func (response ListPauses200JSONResponse) VisitListPausesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPausesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPausesdefaultApplicationProblemPlusJSONResponse) VisitListPausesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePauseRequestObject struct {
+	Body *CreatePauseJSONRequestBody
+}
+
+type CreatePauseResponseObject interface {
+	VisitCreatePauseResponse(w http.ResponseWriter) error
+}
+
+type CreatePause200JSONResponse Pause
+
+func (response CreatePause200JSONResponse) VisitCreatePauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePause201ResponseHeaders struct {
+	Location string
+}
+
+type CreatePause201JSONResponse struct {
+	Body    Pause
+	Headers CreatePause201ResponseHeaders
+}
+
+func (response CreatePause201JSONResponse) VisitCreatePauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePause400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePause400ApplicationProblemPlusJSONResponse) VisitCreatePauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePause415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePause415ApplicationProblemPlusJSONResponse) VisitCreatePauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePause422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePause422ApplicationProblemPlusJSONResponse) VisitCreatePauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePause503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreatePause503ApplicationProblemPlusJSONResponse) VisitCreatePauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePausedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreatePausedefaultApplicationProblemPlusJSONResponse) VisitCreatePauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeRequestObject struct {
+	ID openapi_types.UUID `json:"id"`
+}
+
+type ResumeResponseObject interface {
+	VisitResumeResponse(w http.ResponseWriter) error
+}
+
+type Resume200JSONResponse Pause
+
+func (response Resume200JSONResponse) VisitResumeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Resume404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response Resume404ApplicationProblemPlusJSONResponse) VisitResumeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Resume503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Resume503ApplicationProblemPlusJSONResponse) VisitResumeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumedefaultApplicationProblemPlusJSONResponse) VisitResumeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3849,6 +4537,164 @@ func (response RetryRundefaultApplicationProblemPlusJSONResponse) VisitRetryRunR
 	return err
 }
 
+type RollbackRunRequestObject struct {
+	ID     RunID `json:"id"`
+	Params RollbackRunParams
+	Body   *RollbackRunJSONRequestBody
+}
+
+type RollbackRunResponseObject interface {
+	VisitRollbackRunResponse(w http.ResponseWriter) error
+}
+
+type RollbackRun200JSONResponse Run
+
+func (response RollbackRun200JSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackRun201ResponseHeaders struct {
+	Location string
+}
+
+type RollbackRun201JSONResponse struct {
+	Body    Run
+	Headers RollbackRun201ResponseHeaders
+}
+
+func (response RollbackRun201JSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackRun202JSONResponse Run
+
+func (response RollbackRun202JSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackRun400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RollbackRun400ApplicationProblemPlusJSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackRun404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RollbackRun404ApplicationProblemPlusJSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackRun409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RollbackRun409ApplicationProblemPlusJSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackRun415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RollbackRun415ApplicationProblemPlusJSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackRun503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RollbackRun503ApplicationProblemPlusJSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackRundefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RollbackRundefaultApplicationProblemPlusJSONResponse) VisitRollbackRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListDeliveries List received webhooks, newest first
@@ -3866,6 +4712,18 @@ type StrictServerInterface interface {
 	// GetJob Show a job with its attempts
 	// (GET /api/v1/jobs/{id})
 	GetJob(ctx context.Context, request GetJobRequestObject) (GetJobResponseObject, error)
+	// ListLanes List all lanes with who holds them, who waits, and what pauses them
+	// (GET /api/v1/lanes)
+	ListLanes(ctx context.Context, request ListLanesRequestObject) (ListLanesResponseObject, error)
+	// ListPauses List the pauses that stand, oldest first
+	// (GET /api/v1/pauses)
+	ListPauses(ctx context.Context, request ListPausesRequestObject) (ListPausesResponseObject, error)
+	// CreatePause Pause a lane, an environment, or everything
+	// (POST /api/v1/pauses)
+	CreatePause(ctx context.Context, request CreatePauseRequestObject) (CreatePauseResponseObject, error)
+	// Resume Lift a pause
+	// (DELETE /api/v1/pauses/{id})
+	Resume(ctx context.Context, request ResumeRequestObject) (ResumeResponseObject, error)
 	// ListPipelines List the configured pipelines with their latest runs
 	// (GET /api/v1/pipelines)
 	ListPipelines(ctx context.Context, request ListPipelinesRequestObject) (ListPipelinesResponseObject, error)
@@ -3893,6 +4751,9 @@ type StrictServerInterface interface {
 	// RetryRun Retry a failed run
 	// (POST /api/v1/runs/{id}/retry)
 	RetryRun(ctx context.Context, request RetryRunRequestObject) (RetryRunResponseObject, error)
+	// RollbackRun Get away from a run, back to what was good
+	// (POST /api/v1/runs/{id}/rollback)
+	RollbackRun(ctx context.Context, request RollbackRunRequestObject) (RollbackRunResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -4068,6 +4929,111 @@ func (sh *strictHandler) GetJob(w http.ResponseWriter, r *http.Request, id int64
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetJobResponseObject); ok {
 		if err := validResponse.VisitGetJobResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLanes operation middleware
+func (sh *strictHandler) ListLanes(w http.ResponseWriter, r *http.Request) {
+	var request ListLanesRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLanes(ctx, request.(ListLanesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLanes")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListLanesResponseObject); ok {
+		if err := validResponse.VisitListLanesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPauses operation middleware
+func (sh *strictHandler) ListPauses(w http.ResponseWriter, r *http.Request) {
+	var request ListPausesRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPauses(ctx, request.(ListPausesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPauses")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPausesResponseObject); ok {
+		if err := validResponse.VisitListPausesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreatePause operation middleware
+func (sh *strictHandler) CreatePause(w http.ResponseWriter, r *http.Request) {
+	var request CreatePauseRequestObject
+
+	var body CreatePauseJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePause(ctx, request.(CreatePauseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePause")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreatePauseResponseObject); ok {
+		if err := validResponse.VisitCreatePauseResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Resume operation middleware
+func (sh *strictHandler) Resume(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request ResumeRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Resume(ctx, request.(ResumeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Resume")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResumeResponseObject); ok {
+		if err := validResponse.VisitResumeResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4340,6 +5306,43 @@ func (sh *strictHandler) RetryRun(w http.ResponseWriter, r *http.Request, id Run
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RetryRunResponseObject); ok {
 		if err := validResponse.VisitRetryRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RollbackRun operation middleware
+func (sh *strictHandler) RollbackRun(w http.ResponseWriter, r *http.Request, id RunID, params RollbackRunParams) {
+	var request RollbackRunRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RollbackRunJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RollbackRun(ctx, request.(RollbackRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RollbackRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RollbackRunResponseObject); ok {
+		if err := validResponse.VisitRollbackRunResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
