@@ -43,7 +43,7 @@ func newMetrics(registry *prometheus.Registry, queries *store.Queries, log zerol
 // which no route has share a label.
 func (m *metrics) observe(route, method string, status int, took time.Duration) {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete:
 	default:
 		method = "other"
 	}

@@ -119,6 +119,7 @@ func showLane(run foreseenRun, newcomers map[uuid.UUID]bool) api.PlanLane {
 	}
 	shown := api.PlanLane{
 		Key: run.Pipeline.Lane(), Policy: api.PlanLanePolicy(run.Pipeline.Policy),
+		PausedBy:   each(run.Lane.Pauses, showPause),
 		Supersedes: each(run.Entry.Supersedes, one), Ahead: each(run.Entry.Ahead, one),
 	}
 	if run.Lane.Holder != nil {

@@ -25,22 +25,22 @@ func (h *handler) RetryRun(ctx context.Context, request api.RetryRunRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	return api.RetryRun202JSONResponse(showRun(run)), nil
+	return api.RetryRun202JSONResponse(run), nil
 }
 
 // CancelRun ends a run.
 func (h *handler) CancelRun(ctx context.Context, request api.CancelRunRequestObject) (api.CancelRunResponseObject, error) {
-	var reason string
+	wanted := pipeline.Cancellation{By: caller(ctx)}
 	if request.Body != nil {
-		reason = request.Body.Reason
+		wanted.Reason, wanted.Tasks = request.Body.Reason, request.Body.CancelOctopusTask
 	}
 	run, err := h.steer(ctx, "cancelling", request.ID, func(tx pgx.Tx) (store.Run, error) {
-		return h.Runs.Cancel(ctx, tx, request.ID, reason, caller(ctx))
+		return h.Runs.Cancel(ctx, tx, request.ID, wanted)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return api.CancelRun202JSONResponse(showRun(run)), nil
+	return api.CancelRun202JSONResponse(run), nil
 }
 
 // IgnoreFreeze lets a run go on that a deployment freeze holds.
@@ -52,18 +52,18 @@ func (h *handler) IgnoreFreeze(ctx context.Context, request api.IgnoreFreezeRequ
 	if err != nil {
 		return nil, err
 	}
-	return api.IgnoreFreeze202JSONResponse(showRun(run)), nil
+	return api.IgnoreFreeze202JSONResponse(run), nil
 }
 
-// steer does one thing to a run in a transaction of its own.
-func (h *handler) steer(ctx context.Context, doing string, id uuid.UUID, do func(pgx.Tx) (store.Run, error)) (store.Run, error) {
+// steer does one thing to a run in a transaction of its own, and shows the run.
+func (h *handler) steer(ctx context.Context, doing string, id uuid.UUID, do func(pgx.Tx) (store.Run, error)) (api.Run, error) {
 	var run store.Run
 	err := store.InTx(ctx, h.Pool, "steering", func(tx pgx.Tx) (err error) {
 		run, err = do(tx)
 		return err
 	})
 	if err != nil {
-		return store.Run{}, missing(fmt.Errorf("%s run %s: %w", doing, id, err), "run", id)
+		return api.Run{}, missing(fmt.Errorf("%s run %s: %w", doing, id, err), "run", id)
 	}
-	return run, nil
+	return h.showDone(ctx, run), nil
 }

@@ -92,17 +92,17 @@ func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*exec
 		if run.JobID == nil || *run.JobID != jobID {
 			return errStale
 		}
+		if x.results, err = loadResults(ctx, q, run.ID); err != nil {
+			return err
+		}
 		x.run, err = q.TakeLease(ctx, store.TakeLeaseParams{
-			ID: run.ID, JobID: jobID, LeaseSeconds: e.Lease.Seconds(), DeadlineAt: e.Now().Add(stageTime(run)),
+			ID: run.ID, JobID: jobID, LeaseSeconds: e.Lease.Seconds(), DeadlineAt: x.stageEnd(run),
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errLeased
 		}
 		if err != nil {
 			return fmt.Errorf("taking the lease: %w", err)
-		}
-		if x.results, err = loadResults(ctx, q, run.ID); err != nil {
-			return err
 		}
 		x.p = x.run.Config.Pipeline
 		if over, err = x.holdBack(ctx, tx); over || err != nil {

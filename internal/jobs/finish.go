@@ -135,7 +135,11 @@ func (x *execution) writeWait(ctx context.Context, tx pgx.Tx, run store.Run, end
 	if run.Wakes != x.run.Wakes {
 		return x.resume(ctx, tx, run, end.message)
 	}
-	return x.park(ctx, tx, run, x.Interval, end.message, false)
+	pause := x.Interval
+	if !end.until.IsZero() {
+		pause = max(end.until.Sub(x.Now()), 0)
+	}
+	return x.park(ctx, tx, run, pause, end.message, false)
 }
 
 func (x *execution) writeRetry(ctx context.Context, tx pgx.Tx, run store.Run, end ending) error {

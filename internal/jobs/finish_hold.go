@@ -21,7 +21,7 @@ func (x *execution) writeHold(ctx context.Context, tx pgx.Tx, run store.Run, end
 		return err
 	}
 	if successor != nil {
-		return x.giveWay(ctx, tx, run, *successor)
+		return x.giveWay(ctx, tx, run, *successor, "while a deployment freeze held it back")
 	}
 	if err := x.saveResult(ctx, q); err != nil {
 		return err
@@ -95,11 +95,11 @@ func (x *execution) successor(ctx context.Context, q *store.Queries, run store.R
 	return &newest, nil
 }
 
-// giveWay ends the run for the sake of a newer one, which takes the lane and
-// waits for the freeze in its place.
-func (x *execution) giveWay(ctx context.Context, tx pgx.Tx, run store.Run, to store.NewestQueuedRow) error {
+// giveWay ends the run for the sake of a newer one, which takes the lane in its
+// place.
+func (x *execution) giveWay(ctx context.Context, tx pgx.Tx, run store.Run, to store.NewestQueuedRow, when string) error {
 	q := store.New(tx)
-	reason := fmt.Sprintf("Superseded by run #%d, commit %s, while a deployment freeze held it back.", to.Number, to.CommitSha)
+	reason := fmt.Sprintf("Superseded by run #%d, commit %s, %s.", to.Number, to.CommitSha, when)
 	if err := x.saveResult(ctx, q); err != nil {
 		return err
 	}

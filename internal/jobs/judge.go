@@ -21,6 +21,10 @@ type ending struct {
 	pause time.Duration
 	// hold is the deployment freeze that is waited for; nil when none is.
 	hold *hold
+	// until is when to look again; zero for the usual interval.
+	until time.Time
+	// paused tells that the run waits for a pause to be lifted.
+	paused bool
 }
 
 type endKind int
@@ -43,6 +47,8 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 	failed := asFailure(err)
 	known, isDecided := errors.AsType[*decidedError](err)
 	switch {
+	case x.stoppedByPause(ctx, err):
+		return pausedEnding(result, err)
 	case isDecided:
 		return x.tidied(ctx, known.end)
 	case err == nil && result.done:
@@ -58,7 +64,7 @@ func (x *execution) judge(ctx context.Context, result outcome, err error) ending
 	case x.overdue() && (err == nil || x.failures >= lastTries):
 		return x.tidied(ctx, x.outOfTime(result, err))
 	case err == nil:
-		return ending{kind: endWait, message: result.message}
+		return ending{kind: endWait, message: result.message, until: result.until}
 	default:
 		return ending{kind: endRetry, message: sentence(err.Error()), pause: x.backoff(err, x.failures)}
 	}

@@ -182,7 +182,7 @@ func (w *world) cancel(id uuid.UUID) store.Run {
 
 func (w *world) tryCancel(id uuid.UUID) error {
 	return pgx.BeginFunc(w.t.Context(), w.pool, func(tx pgx.Tx) error {
-		_, err := w.engine.Cancel(w.t.Context(), tx, id, "enough", "test")
+		_, err := w.engine.Cancel(w.t.Context(), tx, id, pipeline.Cancellation{Reason: "enough", By: "test"})
 		return err
 	})
 }

@@ -21,7 +21,7 @@ func (x *execution) leased(ctx context.Context, perform stageFunc) ending {
 	beating.Go(func() { x.keepLease(ctx, cancel) })
 	defer func() { cancel(); beating.Wait() }()
 
-	performing, done := context.WithTimeout(ctx, executionTime)
+	performing, done := context.WithTimeout(octopus.WithGate(ctx, x.mayChange), executionTime)
 	result, err := x.attempt(performing, perform)
 	done()
 	judging, done := context.WithTimeout(ctx, judgeTime)

@@ -28,11 +28,13 @@ type Octopus interface {
 	CheckRelease(ctx context.Context, spec octopus.ReleaseSpec) error
 	EnsureRelease(ctx context.Context, spec octopus.ReleaseSpec) (octopus.Release, bool, error)
 	EnsureDeployment(ctx context.Context, spec octopus.DeploymentSpec) (octopus.Deployment, bool, error)
+	ActiveDeployments(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Deployment, error)
 	FindDeployment(ctx context.Context, spec octopus.DeploymentSpec) (octopus.Deployment, bool, error)
 	Deployments(ctx context.Context, query octopus.DeploymentQuery) ([]octopus.Deployment, error)
 	EnsureRunbookRun(ctx context.Context, spec octopus.RunbookSpec) (octopus.Task, bool, error)
 
 	Task(ctx context.Context, id string) (octopus.Task, error)
+	CancelTask(ctx context.Context, id string) error
 	ActiveTasks(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Task, error)
 
 	Override(ctx context.Context, projectID, environmentID, tenantID string) (releaseID string, err error)

@@ -18,6 +18,8 @@ type outcome struct {
 	message string
 	// hold is the deployment freeze that is waited for; nil when none is.
 	hold *hold
+	// until is when to look again; zero for the usual interval.
+	until time.Time
 }
 
 // done ends the stage.

@@ -67,6 +67,9 @@ func (r *provisionResult) forgetBaseline() { r.Baseline, r.Began = false, time.T
 // provisionTargets records what stands and deploys the infrastructure release.
 func (x *execution) provisionTargets(ctx context.Context) (outcome, error) {
 	r := &x.results.provision
+	if err := x.settleDoubt(ctx); err != nil {
+		return outcome{}, err
+	}
 	if !r.Baseline {
 		busy, err := x.recordBaseline(ctx)
 		if busy != "" || err != nil {

@@ -53,7 +53,7 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 		e.wakeDue(ctx),
 		e.recoverLost(ctx),
 		e.recoverVanished(ctx),
-		e.unstrandLanes(ctx),
+		e.Release(ctx),
 	)
 	if err == nil {
 		e.reconciled.Store(e.Now().UnixNano())

@@ -20,6 +20,8 @@ type results struct {
 	override      overrideResult
 	verify        verifyResult
 	cleanup       cleanupResult
+	// proven is when the new generation was proven, zero while it is not.
+	proven time.Time
 	// unreadable says which result another version of regrow has written in a way
 	// that makes no sense to this one; nil when all can be read.
 	unreadable error
@@ -50,6 +52,10 @@ type provisionResult struct {
 	Tries int `json:"tries,omitempty"`
 	// FreezesUnread tells that regrow may not read deployment freezes.
 	FreezesUnread bool `json:"freezes_unread,omitempty"`
+	// Doubtful tells that a pause held the run since the targets were recorded.
+	Doubtful bool `json:"doubtful,omitempty"`
+	// CancelledTasks are those that Octopus was asked to cancel with the run.
+	CancelledTasks []string `json:"cancelled_tasks,omitempty"`
 	// Previous is what an earlier round of the run has made.
 	Previous *provisionResult `json:"previous,omitempty"`
 }
@@ -81,11 +87,19 @@ type redeployment struct {
 }
 
 type cleanupResult struct {
-	Mode    pipeline.CleanupMode `json:"mode,omitempty"`
-	Removed []string             `json:"removed,omitempty"`
-	Left    []string             `json:"left,omitempty"`
-	TaskID  string               `json:"task_id,omitempty"`
-	TaskURL string               `json:"task_url,omitempty"`
+	Mode pipeline.CleanupMode `json:"mode,omitempty"`
+	// BeginsAt is when the grace time after the proof is over, where there is one.
+	BeginsAt time.Time `json:"begins_at,omitzero"`
+	// MaxRemovals is how many removals an operator has allowed in this round; 0
+	// leaves that to the configuration.
+	MaxRemovals int `json:"max_removals,omitempty"`
+	// Deletions are the targets that regrow itself has set out to delete.
+	Deletions []string `json:"deletions,omitempty"`
+	// Removed are all old targets that are gone, whoever has removed them.
+	Removed []string `json:"removed,omitempty"`
+	Left    []string `json:"left,omitempty"`
+	TaskID  string   `json:"task_id,omitempty"`
+	TaskURL string   `json:"task_url,omitempty"`
 }
 
 func (r *results) of(stage pipeline.Stage) any {
@@ -110,6 +124,9 @@ func loadResults(ctx context.Context, q *store.Queries, run uuid.UUID) (results,
 		return r, fmt.Errorf("reading the stages: %w", err)
 	}
 	for _, stage := range stages {
+		if stage.Stage == pipeline.VerifyStage && stage.Status == stateSucceeded && stage.EndedAt != nil {
+			r.proven = *stage.EndedAt
+		}
 		if err := json.Unmarshal(stage.Result, r.of(stage.Stage)); err != nil {
 			r.unreadable = fmt.Errorf("the result of stage %s: %w", stage.Stage, err)
 		}

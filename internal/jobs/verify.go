@@ -21,7 +21,8 @@ func verify(ctx context.Context, x *execution) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	if failedByFreeze(task) && x.results.provision.Tries < maxTries {
+	held := len(x.pauses) > 0
+	if failedByFreeze(task) && x.results.provision.Tries < maxTries && !held {
 		return x.provisionAfterFreeze(ctx, task)
 	}
 	if task.IsCompleted && !task.FinishedSuccessfully {
@@ -34,6 +35,8 @@ func verify(ctx context.Context, x *execution) (outcome, error) {
 	r := &x.results.verify
 	r.Expected, r.Available, r.Deployed = x.p.Infrastructure.Targets, proof.Available, proof.Deployed
 	switch {
+	case held:
+		return wait("%s.%s", proof.Summary, hint(task))
 	case proof.Complete:
 		return x.proven(ctx, proof)
 	case x.overdue():

@@ -368,27 +368,29 @@ func (q *Queries) RightToAct(ctx context.Context, arg RightToActParams) (RightTo
 }
 
 const runsInLanes = `-- name: RunsInLanes :many
-select id, pipeline, number, status, stage, lane, commit_sha, reason, coalesce(started_at, created_at)::timestamptz as since, 0::bigint as queued
+select id, pipeline, number, status, stage, lane, commit_sha, reason, coalesce(started_at, created_at)::timestamptz as since,
+    queue_position, 0::bigint as queued
 from runs where status in ('running', 'waiting')
 union all
-select id, pipeline, number, status, stage, lane, commit_sha, reason, created_at, queued from (
+select id, pipeline, number, status, stage, lane, commit_sha, reason, created_at, queue_position, queued from (
     select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, row_number() over (partition by lane order by queue_position) as place, count(*) over (partition by lane) as queued
     from runs where status = 'queued'
 ) waiting where place <= $1::bigint
-order by lane, status, since
+order by lane, queue_position
 `
 
 type RunsInLanesRow struct {
-	ID        uuid.UUID
-	Pipeline  string
-	Number    int64
-	Status    pipeline.Status
-	Stage     pipeline.Stage
-	Lane      string
-	CommitSha string
-	Reason    string
-	Since     time.Time
-	Queued    int64
+	ID            uuid.UUID
+	Pipeline      string
+	Number        int64
+	Status        pipeline.Status
+	Stage         pipeline.Stage
+	Lane          string
+	CommitSha     string
+	Reason        string
+	Since         time.Time
+	QueuePosition int64
+	Queued        int64
 }
 
 // Who holds each lane and who waits for it; of these the first of each lane, and
@@ -412,6 +414,7 @@ func (q *Queries) RunsInLanes(ctx context.Context, count int64) ([]RunsInLanesRo
 			&i.CommitSha,
 			&i.Reason,
 			&i.Since,
+			&i.QueuePosition,
 			&i.Queued,
 		); err != nil {
 			return nil, err

@@ -77,11 +77,12 @@ select config from runs where lane = $1 and status in ('queued', 'running', 'wai
 -- name: RunsInLanes :many
 -- Who holds each lane and who waits for it; of these the first of each lane, and
 -- how many they are.
-select id, pipeline, number, status, stage, lane, commit_sha, reason, coalesce(started_at, created_at)::timestamptz as since, 0::bigint as queued
+select id, pipeline, number, status, stage, lane, commit_sha, reason, coalesce(started_at, created_at)::timestamptz as since,
+    queue_position, 0::bigint as queued
 from runs where status in ('running', 'waiting')
 union all
-select id, pipeline, number, status, stage, lane, commit_sha, reason, created_at, queued from (
+select id, pipeline, number, status, stage, lane, commit_sha, reason, created_at, queue_position, queued from (
     select *, row_number() over (partition by lane order by queue_position) as place, count(*) over (partition by lane) as queued
     from runs where status = 'queued'
 ) waiting where place <= sqlc.arg('count')::bigint
-order by lane, status, since;
+order by lane, queue_position;
