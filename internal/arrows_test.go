@@ -27,8 +27,9 @@ var level = map[string]int{
 
 	"internal/demo": 5, // the process, the simulator and the terminal, put together
 
-	"internal/app":    4,
-	"internal/doctor": 4,
+	"internal/app":             4,
+	"internal/doctor":          4,
+	"internal/setup/setuptest": 4, // tests only
 
 	"examples/build-servers": 3, // tests only
 
@@ -59,16 +60,17 @@ var level = map[string]int{
 // restricted packages are for few importers, whatever their level. Tests may
 // import them all.
 var restricted = map[string][]string{
-	"internal/client":         {"cmd/server", "internal/demo", "internal/terminal", "internal/trial"},
-	"internal/demo":           {"cmd/server"},
-	"internal/doctor":         {"cmd/server"},
-	"internal/handlers/api":   {"internal/handlers"},
-	"internal/localpg":        {"cmd/server", "internal/app", "internal/demo", "internal/localpg/pgtest"},
-	"internal/localpg/pgtest": {"internal/trial"},
-	"internal/simulator":      {"cmd/server", "internal/demo", "internal/trial"},
-	"internal/terminal":       {"cmd/server", "internal/demo"},
-	"internal/trial":          {},
-	"migrations":              {"internal/store", "internal/trial"},
+	"internal/client":          {"cmd/server", "internal/demo", "internal/terminal", "internal/trial"},
+	"internal/demo":            {"cmd/server"},
+	"internal/doctor":          {"cmd/server"},
+	"internal/handlers/api":    {"internal/handlers"},
+	"internal/localpg":         {"cmd/server", "internal/app", "internal/demo", "internal/localpg/pgtest"},
+	"internal/localpg/pgtest":  {"internal/trial"},
+	"internal/simulator":       {"cmd/server", "internal/demo", "internal/trial"},
+	"internal/setup/setuptest": {},
+	"internal/terminal":        {"cmd/server", "internal/demo"},
+	"internal/trial":           {},
+	"migrations":               {"internal/store", "internal/trial"},
 }
 
 // pure packages decide and do nothing else: the same input, the same answer.

@@ -40,7 +40,7 @@ func (s *scene) lookAtChannel(ctx context.Context, item Item, project *thing, ke
 		return finding{}, absent(KindChannel, key)
 	}
 	return s.judge(item, resource{collection: octopus.Channels, current: current, draft: func(context.Context) (octopus.Document, error) {
-		return octopus.NewDocument(map[string]any{"Name": item.Name, "ProjectId": project.id, "Description": mark,
+		return octopus.NewDocument(map[string]any{"Name": item.Name, "ProjectId": project.id, "Description": Mark,
 			"IsDefault": false, "Rules": []string{}, "TenantTags": []string{}})
 	}})
 }

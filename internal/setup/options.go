@@ -2,6 +2,7 @@ package setup
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,6 +33,10 @@ type Options struct {
 	Only []Kind
 	// APIKey goes into a sensitive variable of the example, for its scripts.
 	APIKey string
+	// Exclusively performs a change of a project while nobody else changes it: a
+	// run that sets an override writes the same document. Nil is for when no run
+	// is under way; the plan then says that this is relied on.
+	Exclusively func(ctx context.Context, projectID string, change func(context.Context) error) error
 }
 
 // EventSink is where Octopus is to send its events: a source of regrow.

@@ -64,5 +64,5 @@ func described(d octopus.Document, name, about string) (octopus.Document, error)
 	if err != nil {
 		return nil, err
 	}
-	return named.With("/Description", sentences(about, mark))
+	return named.With("/Description", sentences(about, Mark))
 }

@@ -32,7 +32,7 @@ func (s *scene) lookAtProject(ctx context.Context, item Item, key string, keep *
 		if r.settings, err = s.projectSettings(ctx); err != nil {
 			return finding{}, err
 		}
-		r.note = project.foreignNote()
+		r.note = sentences(project.foreignNote(), s.unguardedNote())
 		if current == nil {
 			if r.draft, err = s.projectDraft(item.Name); err != nil {
 				return finding{}, err
@@ -131,6 +131,15 @@ func reaches(lifecycle octopus.Document, environmentID string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// unguardedNote is the note on a change of a project that nothing keeps from
+// crossing with another one.
+func (s *scene) unguardedNote() string {
+	if s.options.Exclusively != nil {
+		return ""
+	}
+	return "It is changed without the lock that runs take: see that none is under way, or it may lose its override."
 }
 
 // inGit tells whether a project's process lives in a Git repository, which setup

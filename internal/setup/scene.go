@@ -77,11 +77,6 @@ func (s *scene) needInfrastructure() (*thing, error) {
 	return s.need(s.infrastructure, KindProject, s.options.Pipeline.Infrastructure.Project)
 }
 
-// mark stands in the description of what setup makes, so that it knows it again.
-const mark = "Made by regrow setup."
-
-func isOwn(d octopus.Document) bool { return strings.Contains(d.Text("/Description"), mark) }
-
 // foreign is the note on something that setup is about to change and has not made.
 func foreign(kind Kind) string {
 	return "regrow did not make this " + string(kind) + "; whoever did may rely on what is changed."

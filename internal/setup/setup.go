@@ -165,10 +165,10 @@ func (s *scene) settle(ctx context.Context, c concern) (Item, error) {
 			if f.write == nil {
 				return nil
 			}
-			switch err := f.write(ctx); {
+			switch err := s.write(ctx, c, f); {
 			case err == nil, octopus.IsOutOfDate(err):
 				refused = false
-			case octopus.IsTransient(err), octopus.Missing(err) != "", refused:
+			case octopus.IsTransient(err), octopus.Missing(err) != "", isUnguarded(err), refused:
 				return err
 			default:
 				// It may be refused because somebody else has just made it: look again.
@@ -190,6 +190,39 @@ func (s *scene) settle(ctx context.Context, c concern) (Item, error) {
 		return Item{}, ctx.Err()
 	}
 	return blocked(done, err), err
+}
+
+// write does what a look found to be done. Octopus gives projects no version, so
+// a change that crosses with somebody else's would take that back: what there is
+// to do about one is found out again when nobody else can change it.
+func (s *scene) write(ctx context.Context, c concern, f finding) error {
+	if c.kind != KindProject || f.item.ID == "" || s.options.Exclusively == nil {
+		return f.write(ctx)
+	}
+	guarded := false
+	err := s.options.Exclusively(ctx, f.item.ID, func(ctx context.Context) error {
+		guarded = true
+		now, err := s.look(ctx, c)
+		if err != nil || now.write == nil || now.item.ID != f.item.ID {
+			return err
+		}
+		return now.write(ctx)
+	})
+	if err != nil && !guarded {
+		return &unguarded{fmt.Errorf("keeping others from changing the project %s: %w", quoted(f.item.Name), err)}
+	}
+	return err
+}
+
+// unguarded is why a project could not be kept from being changed by others, and
+// so was not changed.
+type unguarded struct{ error }
+
+func (u *unguarded) Unwrap() error { return u.error }
+
+func isUnguarded(err error) bool {
+	_, is := errors.AsType[*unguarded](err)
+	return is
 }
 
 // final is an error of a look, which has been tried often enough. It hides its

@@ -50,7 +50,7 @@ func TestSubscriptionIsFoundByAddressAndByName(t *testing.T) {
 			for _, d := range test.there {
 				w.must(t, http.MethodPost, "/api/Spaces-1/subscriptions", d)
 			}
-			options := optionsOf()
+			options := optionsOf(just(setup.KindSubscription))
 			item := itemOf(t, w.apply(t, options), setup.KindSubscription)
 			if (item.Action == setup.ActionCreate) != test.created || !strings.Contains(item.Note, test.note) {
 				t.Errorf("%s %q %+v", item.Action, item.Note, item.Changes)
@@ -76,7 +76,7 @@ func TestSubscriptionIsFoundByAddressAndByName(t *testing.T) {
 func TestSecretIsSentWithEveryChangeAndOnRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{})
-	options := optionsOf()
+	options := optionsOf(just(setup.KindSubscription))
 	w.apply(t, options)
 	if got := w.secretSent(t); got != sinkSecret {
 		t.Fatalf("created with the secret %q", got)
@@ -104,7 +104,7 @@ func TestSecretIsSentWithEveryChangeAndOnRequest(t *testing.T) {
 func TestSecretThatIsShownIsCompared(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{Switches: simulator.Switches{EchoWebhookSecret: true}})
-	options := optionsOf()
+	options := optionsOf(just(setup.KindSubscription))
 	w.apply(t, options)
 	wantAll(t, w.inspect(t, options), setup.ActionLeave)
 	options.Subscription.Secret = "the-new-one-in-the-file"
@@ -147,7 +147,7 @@ func TestSubscriptionThatCannotBe(t *testing.T) {
 		"a source of kind octopus with server: main": func(o *setup.Options) { o.Subscription = nil },
 		"Set public_url": func(o *setup.Options) { o.Subscription.URL = "" },
 	} {
-		item := itemOf(t, w.inspect(t, optionsOf(change)), setup.KindSubscription)
+		item := itemOf(t, w.inspect(t, optionsOf(just(setup.KindSubscription), change)), setup.KindSubscription)
 		if item.Action != setup.ActionBlocked || !strings.Contains(item.Note, want) {
 			t.Errorf("%s %q, want %q", item.Action, item.Note, want)
 		}
@@ -164,7 +164,7 @@ func (unknowing) EventCategories(context.Context) ([]string, error) {
 func TestEventsThatTheServerDoesNotKnowAreLeftOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{})
-	plan, err := setup.Apply(t.Context(), unknowing{w.client}, optionsOf(), nil)
+	plan, err := setup.Apply(t.Context(), unknowing{w.client}, optionsOf(just(setup.KindSubscription)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

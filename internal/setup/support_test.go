@@ -15,6 +15,7 @@ import (
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 	"regrow/internal/setup"
+	"regrow/internal/setup/setuptest"
 	"regrow/internal/simulator"
 )
 
@@ -73,7 +74,7 @@ func (r *recording) RoundTrip(request *http.Request) (*http.Response, error) {
 	return r.RoundTripper.RoundTrip(request)
 }
 
-// newNearWorld is a server that is called directly: in a bubble of synctest, in
+// newNearWorld is a server that is called directly, which is quick; in a bubble of synctest, in
 // which pauses take no time, nothing may wait for the network.
 func newNearWorld(t *testing.T, options simulator.Options) *world {
 	t.Helper()
@@ -186,15 +187,7 @@ func (w *world) must(t tester, method, path string, body any) octopus.Document {
 }
 
 // pathOf is where an item's resource is.
-func pathOf(item setup.Item) string {
-	collections := map[setup.Kind]octopus.Collection{
-		setup.KindMachinePolicy: octopus.MachinePolicies, setup.KindEnvironment: octopus.Environments, setup.KindProjectGroup: octopus.ProjectGroups,
-		setup.KindProject: octopus.Projects, setup.KindChannel: octopus.Channels, setup.KindProcess: octopus.DeploymentProcesses,
-		setup.KindVariables: octopus.VariableSets, setup.KindTenant: octopus.Tenants, setup.KindTrigger: octopus.ProjectTriggers,
-		setup.KindSubscription: octopus.Subscriptions,
-	}
-	return "/api/Spaces-1/" + string(collections[item.Kind]) + "/" + item.ID
-}
+func pathOf(item setup.Item) string { return "/api/Spaces-1/" + setuptest.Path(item) }
 
 func (w *world) documentOf(t tester, item setup.Item) octopus.Document {
 	t.Helper()
@@ -254,6 +247,11 @@ func withChannels(o *setup.Options) {
 	o.Pipeline.Infrastructure.Channel = "Default"
 }
 func withoutExample(o *setup.Options) { o.Example = false }
+
+// just is for one kind, in a server where people have made what it needs.
+func just(kind setup.Kind) func(*setup.Options) {
+	return func(o *setup.Options) { o.Example, o.Only = false, []setup.Kind{kind} }
+}
 
 // itemOf returns the first item of a kind.
 func itemOf(t tester, plan setup.Plan, kind setup.Kind) setup.Item {

@@ -24,6 +24,16 @@ func otherTrigger(change func(trigger, filter object)) object {
 	return trigger
 }
 
+// newSceneOfTriggers has all that a trigger needs, and no trigger.
+func newSceneOfTriggers(t *testing.T) *world {
+	t.Helper()
+	w := newNearWorld(t, simulator.Options{})
+	if _, err := w.HelloWorld(simulator.HelloWorldOptions{NoTrigger: true, NoInitialTargets: true}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // TestOtherTriggers looks at what setup makes of a trigger that is there already.
 func TestOtherTriggers(t *testing.T) {
 	t.Parallel()
@@ -49,11 +59,7 @@ func TestOtherTriggers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, simulator.Options{})
-			options := optionsOf()
-			w.apply(t, options)
-			own := itemOf(t, w.inspect(t, options), setup.KindTrigger)
-			w.must(t, http.MethodDelete, pathOf(own), nil)
+			w, options := newSceneOfTriggers(t), optionsOf(just(setup.KindTrigger))
 			other := w.must(t, http.MethodPost, "/api/Spaces-1/projecttriggers", otherTrigger(test.change))
 
 			item := itemOf(t, w.apply(t, options), setup.KindTrigger)
@@ -81,8 +87,7 @@ func TestOtherTriggers(t *testing.T) {
 // interact badly, so that the own one is not switched on again.
 func TestOwnTriggerStaysBesideOneThatCoversIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
-	options := optionsOf()
+	w, options := newSceneOfTriggers(t), optionsOf(just(setup.KindTrigger))
 	w.apply(t, options)
 	own := itemOf(t, w.inspect(t, options), setup.KindTrigger)
 	disabled, err := w.documentOf(t, own).With("/IsDisabled", true)
@@ -101,8 +106,7 @@ func TestOwnTriggerStaysBesideOneThatCoversIt(t *testing.T) {
 // TestPipelinesThatShareRolesShareATrigger names it by environment and roles.
 func TestPipelinesThatShareRolesShareATrigger(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
-	options := optionsOf()
+	w, options := newSceneOfTriggers(t), optionsOf(just(setup.KindTrigger))
 	w.apply(t, options)
 	options.Pipeline.Name = "hello-world-nightly"
 	options.Pipeline.Infrastructure.Roles = []string{"web", "hello-world"}

@@ -121,7 +121,7 @@ func (v variable) document(environmentID string) (octopus.Document, error) {
 		scope["Environment"] = []string{environmentID}
 	}
 	return octopus.NewDocument(map[string]any{
-		"Name": v.name, "Value": v.value, "Description": sentences(v.about, mark), "Scope": scope,
+		"Name": v.name, "Value": v.value, "Description": sentences(v.about, Mark), "Scope": scope,
 		"Type": kind, "IsSensitive": v.secret, "IsEditable": true, "Prompt": nil,
 	})
 }
