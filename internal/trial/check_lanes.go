@@ -25,7 +25,7 @@ func (c *checker) lanesExclusive() {
 		if any && (before.to == nil || before.to.ID > event.ID || before.to.At.After(event.At.Add(slack))) {
 			c.violated("%s took its lane while %s held it.", c.name(run.ID), c.name(before.run.ID))
 		}
-		spans := c.spans[run.ID]
+		spans := c.spans[event.RunID]
 		last[run.Lane] = held{run, spans[slices.IndexFunc(spans, func(s span) bool { return s.from.ID == event.ID })]}
 	}
 	active := map[string]uuid.UUID{}

@@ -126,7 +126,7 @@ func (c *checker) endClean(run RunRow) {
 		return
 	}
 	if run.JobID != nil || run.LeaseUntil != nil || run.Ended == nil {
-		c.violated("%s is %s, ended at %s, and River's job %s may act for it until %s.",
+		c.violated("%s is %s, ended at %v, and River's job %v may act for it until %v.",
 			c.name(run.ID), run.Status, shown(run.Ended), shown(run.JobID), shown(run.LeaseUntil))
 	}
 	if run.Status != pipeline.Succeeded {
