@@ -62,7 +62,7 @@ func TestEverything(t *testing.T) {
 		Application: pipeline.Application{Project: "Hello World", Channel: "Default", Version: "1.0.{run}", Git: pipeline.GitCommit},
 		Policy:      pipeline.Latest, OnFailure: pipeline.Terminate,
 		Verify:      pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},
-		Cleanup:     pipeline.Cleanup{Mode: pipeline.CleanupDelete, Minimum: 2, Timeout: 15 * time.Minute},
+		Cleanup:     pipeline.Cleanup{Mode: pipeline.CleanupDelete, Grace: 10 * time.Minute, Minimum: 2, MaxRemovals: 4, Timeout: 15 * time.Minute},
 	}, {
 		Name: "hello-world-production", Source: "build", Repository: "acme/hello-world", Branches: []string{"main"},
 		Server: server, Environment: "Production",

@@ -20,8 +20,12 @@ const (
 // defaultMachinePolicy is the policy of the immutable-infrastructure guide.
 const defaultMachinePolicy = "Immutable Infrastructure"
 
-// maxTargets bounds what one deployment can be expected to bring.
-const maxTargets = 1000
+// maxTargets bounds what one deployment can be expected to bring, largestRemoval
+// what one clean-up can be allowed to remove.
+const (
+	maxTargets     = 1000
+	largestRemoval = 10000
+)
 
 func readPipeline(o *object) pipeline.Pipeline {
 	p := pipeline.Pipeline{
@@ -203,17 +207,31 @@ func readVerify(o *object) pipeline.Verify {
 	return v
 }
 
+// noLimit is the number of removals that stands for any.
+const noLimit = 0
+
 // readCleanup reads the clean-up of a pipeline with so many targets, or 0 when
 // their number is not known.
 func readCleanup(o *object, targets int) pipeline.Cleanup {
 	c := pipeline.Cleanup{
 		Mode:    optional(o, "mode", choice(pipeline.CleanupDelete, pipeline.CleanupRunbook, pipeline.CleanupPolicy), pipeline.CleanupDelete),
+		Grace:   optional(o, "grace", duration(0, 24*time.Hour), 0),
 		Minimum: o.integer("minimum", targets, 1, maxTargets),
 		Timeout: optional(o, "timeout", duration(time.Second, 24*time.Hour), defaultCleanupTimeout),
 		Runbook: optional(o, "runbook", octopusName("runbook", "Runbooks"), ""),
+
+		MaxRemovals: o.integer("max_removals", noLimit, 1, largestRemoval),
 	}
 	if targets > 0 && c.Minimum > targets {
 		o.r.failAt(join(o.path, "minimum"), "expected at most the %d targets that one deployment brings, got %d", targets, c.Minimum)
+	}
+	if c.MaxRemovals != noLimit && c.MaxRemovals < targets {
+		o.r.failAt(join(o.path, "max_removals"), "expected at least the %d targets that one deployment brings, since the next run removes as many; got %d", targets, c.MaxRemovals)
+	}
+	for _, key := range []string{"grace", "max_removals"} {
+		if c.Mode == pipeline.CleanupPolicy && o.has(key) {
+			o.r.warnAt(join(o.path, key), "it means nothing in mode %s: the machine policy removes targets by its own rules", c.Mode)
+		}
 	}
 	switch {
 	case c.Mode == pipeline.CleanupRunbook && !o.has("runbook"):

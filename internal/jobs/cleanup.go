@@ -6,14 +6,17 @@ import (
 	"slices"
 	"strings"
 
-	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
 )
 
-// cleanup removes the old generation in the way the pipeline asks for.
+// cleanup removes the old generation in the way the pipeline asks for, once the
+// grace time after the proof is over.
 func cleanup(ctx context.Context, x *execution) (outcome, error) {
 	x.results.cleanup.Mode = x.p.Cleanup.Mode
+	if begins := x.p.Cleanup.Begins(x.results.proven); begins.After(x.Now()) {
+		return x.waitForGrace(begins)
+	}
 	switch x.p.Cleanup.Mode {
 	case pipeline.CleanupPolicy:
 		return done("The old targets are left to their machine policy.")
@@ -27,87 +30,119 @@ func cleanup(ctx context.Context, x *execution) (outcome, error) {
 // cleanupByDeletion deletes the targets of the baseline that are gone already
 // for Octopus, and waits for those that still look alive.
 func (x *execution) cleanupByDeletion(ctx context.Context) (outcome, error) {
-	known, targets, err := x.bothGenerations(ctx)
+	seen, err := x.look(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	if err := x.noteVanished(ctx, known, targets); err != nil {
+	if err := x.noteVanished(ctx, seen.vanished); err != nil {
 		return outcome{}, err
 	}
-	plan := pipeline.PlanRemoval(targets, baselineOf(known), x.p.Cleanup.Minimum)
-	if plan.Blocked != "" {
-		return x.blocked(plan.Blocked)
-	}
+	plan := x.plan(seen)
 	for _, target := range plan.Remove {
-		cameBack, err := x.remove(ctx, target)
+		now, err := x.remove(ctx, seen.known, target)
 		if err != nil {
 			return outcome{}, err
 		}
-		if cameBack {
-			plan.Pending = append(plan.Pending, target)
+		if now.Guarded() {
+			return x.guarded(now)
+		}
+		plan.Pending, plan.Left = append(plan.Pending, now.Pending...), append(plan.Left, now.Left...)
+	}
+	switch {
+	case plan.Guarded():
+		return x.guarded(plan)
+	case len(plan.Pending) > 0 && !x.overdue():
+		return outcome{message: stillThere(plan.Pending)}, nil
+	default:
+		return x.cleaned(plan)
+	}
+}
+
+// guarded ends the stage, or has it wait, when a guard keeps it from removing
+// what is left of the old generation.
+func (x *execution) guarded(plan pipeline.Removal) (outcome, error) {
+	switch {
+	case plan.Excess != "":
+		return outcome{}, x.tooMany(plan)
+	case !x.overdue():
+		return wait("%s; no old target is removed meanwhile.", strings.TrimSuffix(sentence(plan.Blocked), "."))
+	default:
+		return outcome{}, &failure{
+			message: fmt.Sprintf("The old targets were not removed within %s: %s.", x.p.Cleanup.Timeout, plan.Blocked),
+			remedy:  "find out why new targets became unavailable, then retry the run; the old targets still stand in Octopus",
 		}
 	}
-	if len(plan.Pending) > 0 && !x.overdue() {
-		return wait("%s not yet unavailable: %s.", oldTargets(len(plan.Pending)), names(plan.Pending))
-	}
-	return x.cleaned(plan)
 }
 
-// blocked waits until enough of the new generation stands, or gives up.
-func (x *execution) blocked(why string) (outcome, error) {
-	if !x.overdue() {
-		return wait("%s; no old target is removed meanwhile.", strings.TrimSuffix(sentence(why), "."))
+// tooMany ends the run rather than remove more than the configuration allows: so
+// many are likelier the targets of a wrong environment than an old generation.
+func (x *execution) tooMany(plan pipeline.Removal) *failure {
+	run := fmt.Sprintf("%s#%d", x.run.Pipeline, x.run.Number)
+	what := "none was removed"
+	if removed := len(x.results.cleanup.Deletions); removed > 0 {
+		what = fmt.Sprintf("no more than the %d before were removed", removed)
 	}
-	return outcome{}, &failure{
-		message: fmt.Sprintf("The old targets were not removed within %s: %s.", x.p.Cleanup.Timeout, why),
-		remedy:  "find out why new targets became unavailable, then retry the run; the old targets still stand in Octopus",
+	return &failure{
+		message: fmt.Sprintf("Clean-up would remove %s, and cleanup.max_removals allows %d; %s. The new generation stands.",
+			count(plan.Going, "old target"), x.maxRemovals(), what),
+		remedy: fmt.Sprintf("look at them with: regrow runs cleanup %s --dry-run; if all of them may go, have them removed with: "+
+			"regrow runs cleanup %s --max-removals %d; otherwise correct their environments or target tags in Octopus, then retry the run", run, run, plan.Going),
 	}
 }
 
-// remove deletes one old target after a last look at it, unless that shows
-// something else than the list did.
-func (x *execution) remove(ctx context.Context, target pipeline.Target) (cameBack bool, err error) {
-	now, err := x.octopus.Target(ctx, target.ID)
-	if octopus.IsNotFound(err) {
-		return false, x.noteRemoved(ctx, target.ID, target.Name, "It was gone from Octopus already.")
+// remove deletes one old target, unless a last look shows that it has to stay, or
+// that nothing may be removed any more. It returns what that look comes to for
+// the target: it is in Pending or Left when it stays.
+func (x *execution) remove(ctx context.Context, known map[string]store.Target, target pipeline.Target) (pipeline.Removal, error) {
+	if err := x.announce(ctx, target.ID); err != nil {
+		return pipeline.Removal{}, err
 	}
+	now, err := x.lastLook(ctx, known, target.ID)
 	if err != nil {
-		return false, err
+		return pipeline.Removal{}, err
 	}
-	here := slices.Equal(now.EnvironmentIDs, []string{x.results.provision.EnvironmentID})
-	if seen := x.asTarget(now); !here || seen.Others != "" || !seen.Gone() {
-		return true, nil
-	}
-	if err := x.own(ctx); err != nil {
-		return false, err
+	plan := x.plan(now).About(target.ID)
+	switch {
+	case len(now.vanished) > 0:
+		return plan, x.noteRemoved(ctx, target.ID, target.Name, "It was gone from Octopus already.")
+	case len(plan.Remove) == 0:
+		x.results.cleanup.Deletions = without(x.results.cleanup.Deletions, target.ID)
+		return plan, nil
 	}
 	if err := x.octopus.DeleteTarget(ctx, target.ID); err != nil {
-		return false, err
+		return plan, err
 	}
 	note := "It was disabled."
-	if !now.IsDisabled {
-		note = fmt.Sprintf("It was %s.", strings.ToLower(now.HealthStatus))
+	if last := plan.Remove[0]; !last.Disabled {
+		note = fmt.Sprintf("It was %s.", strings.ToLower(last.Health))
 	}
-	return false, x.noteRemoved(ctx, target.ID, target.Name, note)
+	return plan, x.noteRemoved(ctx, target.ID, target.Name, note)
 }
 
-// noteVanished notes the old targets that others have removed, for instance the
+// announce writes down which target is about to be deleted: whoever goes on
+// after a crash counts it, and does not take it for somebody else's deletion.
+func (x *execution) announce(ctx context.Context, id string) error {
+	r := &x.results.cleanup
+	if !slices.Contains(r.Deletions, id) {
+		r.Deletions = append(r.Deletions, id)
+	}
+	return x.save(ctx, x.saveResult)
+}
+
+func without(ids []string, id string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(one string) bool { return one == id })
+}
+
+// noteVanished notes the old targets that are gone from Octopus: this clean-up
+// has deleted them without having heard of it, or others have, for instance the
 // machine policy.
-func (x *execution) noteVanished(ctx context.Context, known map[string]store.Target, standing []pipeline.Target) error {
-	for id, target := range known {
-		stands := slices.ContainsFunc(standing, func(t pipeline.Target) bool { return t.ID == id })
-		if target.Generation != generationBaseline || target.RemovedAt != nil || stands {
-			continue
+func (x *execution) noteVanished(ctx context.Context, vanished []store.Target) error {
+	for _, target := range vanished {
+		note := "It was removed by something else."
+		if slices.Contains(x.results.cleanup.Deletions, target.TargetID) {
+			note = "It was deleted."
 		}
-		// The list may leave a target out that changed its roles; only a target
-		// that cannot be found by its id is gone.
-		if _, err := x.octopus.Target(ctx, id); !octopus.IsNotFound(err) {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if err := x.noteRemoved(ctx, id, target.Name, "It was removed by something else."); err != nil {
+		if err := x.noteRemoved(ctx, target.TargetID, target.Name, note); err != nil {
 			return err
 		}
 	}
@@ -134,9 +169,11 @@ func (x *execution) noteRemoved(ctx context.Context, id, name, note string) erro
 // cleaned ends the stage and says which old targets stay, and why.
 func (x *execution) cleaned(plan pipeline.Removal) (outcome, error) {
 	for _, target := range plan.Pending {
-		plan.Left = append(plan.Left, pipeline.LeftTarget{
-			Target: target, Reason: fmt.Sprintf("it was not unavailable after %s", x.p.Cleanup.Timeout),
-		})
+		reason := fmt.Sprintf("it was not unavailable after %s", x.p.Cleanup.Timeout)
+		if target.Gone() {
+			reason = fmt.Sprintf("a deployment still used it after %s", x.p.Cleanup.Timeout)
+		}
+		plan.Left = append(plan.Left, pipeline.LeftTarget{Target: target, Reason: reason})
 	}
 	for _, left := range plan.Left {
 		x.results.cleanup.Left = append(x.results.cleanup.Left, left.ID)
@@ -161,78 +198,29 @@ func (x *execution) cleaned(plan pipeline.Removal) (outcome, error) {
 	return done("%s removed, %s left.", oldTargets(removed), count(len(plan.Left), "old target"))
 }
 
+// stillThere says which old targets are waited for, and what for.
+func stillThere(pending []pipeline.Target) string {
+	var alive, used []pipeline.Target
+	for _, target := range pending {
+		if target.Gone() {
+			used = append(used, target)
+		} else {
+			alive = append(alive, target)
+		}
+	}
+	var parts []string
+	if len(alive) > 0 {
+		parts = append(parts, fmt.Sprintf("%s not yet unavailable: %s.", oldTargets(len(alive)), names(alive)))
+	}
+	if len(used) > 0 {
+		parts = append(parts, fmt.Sprintf("%s still in use by a deployment: %s.", oldTargets(len(used)), names(used)))
+	}
+	return strings.Join(parts, " ")
+}
+
 func oldTargets(n int) string {
 	if n == 1 {
 		return "1 old target is"
 	}
 	return fmt.Sprintf("%d old targets are", n)
-}
-
-// cleanupByRunbook has a runbook of the infrastructure project remove the old
-// generation, once, and waits for it.
-func (x *execution) cleanupByRunbook(ctx context.Context) (outcome, error) {
-	r := &x.results.cleanup
-	if r.TaskID == "" {
-		short, err := x.tooFewStand(ctx)
-		if err != nil {
-			return outcome{}, err
-		}
-		if short != "" {
-			return x.blocked(short)
-		}
-		if err := x.startRunbook(ctx); err != nil {
-			return outcome{}, err
-		}
-	}
-	task, err := x.octopus.Task(ctx, r.TaskID)
-	switch {
-	case err != nil:
-		return outcome{}, err
-	case !task.IsCompleted:
-		return wait("Runbook %s (%s) is %s.", x.p.Cleanup.Runbook, task.ID, strings.ToLower(task.State))
-	case !task.FinishedSuccessfully:
-		return outcome{}, &failure{
-			message: sentence(fmt.Sprintf("Runbook %s ended as %s: %s", x.p.Cleanup.Runbook, task.State, task.ErrorMessage)),
-			remedy:  fmt.Sprintf("read the log of task %s in Octopus, mend the cause, then retry the run", task.ID),
-		}
-	}
-	known, targets, err := x.bothGenerations(ctx)
-	if err != nil {
-		return outcome{}, err
-	}
-	if err := x.noteVanished(ctx, known, targets); err != nil {
-		return outcome{}, err
-	}
-	return done("Runbook %s has run; %s gone.", x.p.Cleanup.Runbook, oldTargets(len(r.Removed)))
-}
-
-// tooFewStand tells whether too few new targets stand for anything old to go.
-// What a runbook removes it chooses itself, so this holds it back whatever is
-// left of the old generation.
-func (x *execution) tooFewStand(ctx context.Context) (string, error) {
-	known, targets, err := x.bothGenerations(ctx)
-	if err != nil {
-		return "", err
-	}
-	return pipeline.PlanRemoval(targets, baselineOf(known), x.p.Cleanup.Minimum).Short, nil
-}
-
-func (x *execution) startRunbook(ctx context.Context) error {
-	place := x.results.provision
-	runbook, err := x.octopus.Runbook(ctx, place.ProjectID, x.p.Cleanup.Runbook)
-	if err != nil {
-		return err
-	}
-	if err := x.own(ctx); err != nil {
-		return err
-	}
-	task, _, err := x.octopus.EnsureRunbookRun(ctx, octopus.RunbookSpec{
-		ProjectID: place.ProjectID, RunbookID: runbook.ID, EnvironmentID: place.EnvironmentID, TenantID: place.TenantID,
-		Marker: x.marker(fmt.Sprintf("cleanup %d", x.run.Round)),
-	})
-	if err != nil {
-		return err
-	}
-	x.results.cleanup.TaskID, x.results.cleanup.TaskURL = task.ID, task.WebURL
-	return x.save(ctx, x.saveResult)
 }

@@ -36,11 +36,16 @@ func (x *execution) targetsWith(ctx context.Context, roles []string) ([]pipeline
 
 // inOctopus lists the targets of the run's environment that have one of the roles.
 func (x *execution) inOctopus(ctx context.Context, roles []string) ([]octopus.Target, error) {
-	return x.octopus.Targets(ctx, octopus.TargetQuery{
+	return x.octopus.Targets(ctx, x.ownTargets(roles))
+}
+
+// ownTargets selects them.
+func (x *execution) ownTargets(roles []string) octopus.TargetQuery {
+	return octopus.TargetQuery{
 		EnvironmentID: x.results.provision.EnvironmentID,
 		TenantID:      x.results.provision.TenantID,
 		Roles:         roles,
-	})
+	}
 }
 
 // bothGenerations reads what the run knows of its targets, and what stands now.
@@ -56,6 +61,7 @@ func (x *execution) asTarget(t octopus.Target) pipeline.Target {
 	return pipeline.Target{
 		ID: t.ID, Name: storable(t.Name), Health: t.HealthStatus, Disabled: t.IsDisabled,
 		Available: t.Available(), Environments: len(t.EnvironmentIDs), Others: t.Others(x.results.provision.TenantID),
+		InUse: t.IsInProcess,
 	}
 }
 

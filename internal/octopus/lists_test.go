@@ -256,6 +256,37 @@ func TestTargetsThatSlipThroughTheServersFilter(t *testing.T) {
 	}
 }
 
+// A target that is read by itself is held against the same filters, and against
+// the tenant, which a list leaves to the server.
+func TestQueriesSelectTargets(t *testing.T) {
+	t.Parallel()
+	here := octopus.Target{Roles: []string{"db", "WEB"}, EnvironmentIDs: []string{"Environments-2", "environments-1"}}
+	with := func(change func(*octopus.Target)) octopus.Target {
+		target := here
+		change(&target)
+		return target
+	}
+	for name, c := range map[string]struct {
+		target octopus.Target
+		tenant string
+		want   bool
+	}{
+		"here":                           {here, "", true},
+		"elsewhere":                      {with(func(t *octopus.Target) { t.EnvironmentIDs = []string{"Environments-2"} }), "", false},
+		"without its role":               {with(func(t *octopus.Target) { t.Roles = []string{"db"} }), "", false},
+		"tenants' only":                  {with(func(t *octopus.Target) { t.Participation = "Tenanted" }), "", false},
+		"of the tenant":                  {with(func(t *octopus.Target) { t.TenantIDs = []string{"tenants-1"} }), "Tenants-1", true},
+		"of another tenant":              {with(func(t *octopus.Target) { t.TenantIDs = []string{"Tenants-2"} }), "Tenants-1", false},
+		"of no tenant":                   {here, "Tenants-1", false},
+		"perhaps of the tenant, by tags": {with(func(t *octopus.Target) { t.TenantTags = []string{"Tier/Gold"} }), "Tenants-1", true},
+	} {
+		query := octopus.TargetQuery{EnvironmentID: "Environments-1", TenantID: c.tenant, Roles: []string{"web"}}
+		if got := query.Selects(c.target); got != c.want {
+			t.Errorf("%s: selected %t, want %t", name, got, c.want)
+		}
+	}
+}
+
 func TestTargetFieldsAndAvailability(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -268,6 +299,13 @@ func TestTargetFieldsAndAvailability(t *testing.T) {
 	}
 	if got.Name != "web Machines-1" || got.URI != "https://10.0.0.7:10933/" || !got.Available() || got.WebURL != f.URL+"/app#/Spaces-1/infrastructure/machines/Machines-1/settings" {
 		t.Errorf("got %+v", got)
+	}
+	if got.IsInProcess {
+		t.Error("a target that no task uses is in process")
+	}
+	f.says("GET /api/Spaces-1/machines/Machines-3", `{"Id":"Machines-3","IsInProcess":true}`)
+	if used, err := client.Target(t.Context(), "Machines-3"); err != nil || !used.IsInProcess {
+		t.Errorf("a target that a task uses: %+v, %v", used, err)
 	}
 	// A health status and an endpoint that came with a newer server are no error.
 	got, err = client.Target(t.Context(), "Machines-2")

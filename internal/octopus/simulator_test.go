@@ -531,6 +531,9 @@ func TestSimulatorTurnover(t *testing.T) {
 			if err != nil || len(active) != 1 || active[0].ID != provisioning.TaskID {
 				t.Fatalf("active are %+v, %v", active, err)
 			}
+			if deployments, err := c.ActiveDeployments(t.Context(), w.InfrastructureProjectID, w.EnvironmentID, w.TenantID); err != nil || len(deployments) != 1 || deployments[0].ID != provisioning.ID {
+				t.Fatalf("active deployments are %+v, %v", deployments, err)
+			}
 			app := w.mustRelease(c, w.appRelease("1.0.0"))
 			if err := c.SetOverride(t.Context(), w.ProjectID, w.EnvironmentID, w.TenantID, app.ID); err != nil {
 				t.Fatal(err)

@@ -26,6 +26,8 @@ type Target struct {
 	// PolicyID is the id of its machine policy.
 	PolicyID   string
 	IsDisabled bool
+	// IsInProcess tells that a task uses the target now.
+	IsInProcess bool
 	// HealthStatus is Healthy, HasWarnings, Unhealthy, Unavailable or Unknown.
 	HealthStatus string
 	// WebURL leads to the target for people.
@@ -76,6 +78,7 @@ type targetDocument struct {
 	TenantedDeploymentParticipation string
 	MachinePolicyID                 string `json:"MachinePolicyId"`
 	IsDisabled                      bool
+	IsInProcess                     bool
 	HealthStatus                    string
 	Endpoint                        struct {
 		URI string `json:"Uri"`
@@ -106,22 +109,29 @@ func (c *Client) Targets(ctx context.Context, q TargetQuery) ([]Target, error) {
 		return nil, err
 	}
 	var targets []Target
-	for _, t := range found {
-		if q.selects(t) {
-			targets = append(targets, c.target(t))
+	for _, found := range found {
+		if t := c.target(found); q.selects(t) {
+			targets = append(targets, t)
 		}
 	}
 	return targets, nil
 }
 
+// Selects tells whether a target that was read by itself belongs to the list.
+// Which tenants have a target's tenant tags is not looked up.
+func (q TargetQuery) Selects(t Target) bool {
+	ofTenant := q.TenantID == "" || containsFold(t.TenantIDs, q.TenantID) || len(t.TenantTags) > 0
+	return ofTenant && q.selects(t)
+}
+
 // selects repeats the server's filters, because targets that slip through a
 // filter could be taken for old ones and deleted. Tenants that a target has
 // only through tags are known to the server alone.
-func (q TargetQuery) selects(t targetDocument) bool {
+func (q TargetQuery) selects(t Target) bool {
 	if !containsFold(t.EnvironmentIDs, q.EnvironmentID) {
 		return false
 	}
-	if q.TenantID == "" && t.TenantedDeploymentParticipation == tenantedOnly {
+	if q.TenantID == "" && t.Participation == tenantedOnly {
 		return false
 	}
 	return len(q.Roles) == 0 || slices.ContainsFunc(q.Roles, func(role string) bool { return containsFold(t.Roles, role) })
@@ -169,7 +179,8 @@ func (c *Client) target(t targetDocument) Target {
 	return Target{
 		ID: t.ID, Name: t.Name, URI: uri, Roles: t.Roles, EnvironmentIDs: t.EnvironmentIDs,
 		TenantIDs: t.TenantIDs, TenantTags: t.TenantTags, Participation: t.TenantedDeploymentParticipation,
-		PolicyID: t.MachinePolicyID, IsDisabled: t.IsDisabled, HealthStatus: t.HealthStatus,
+		PolicyID: t.MachinePolicyID, IsDisabled: t.IsDisabled, IsInProcess: t.IsInProcess,
+		HealthStatus: t.HealthStatus,
 		WebURL: c.webURL(t.Links, "infrastructure/machines/"+t.ID+"/settings"),
 	}
 }

@@ -105,20 +105,12 @@ func (c *Client) Tasks(ctx context.Context, ids ...string) ([]Task, error) {
 // and all that are of no deployment, because tasks do not say whose they are.
 func (c *Client) ActiveTasks(ctx context.Context, projectID, environmentID, tenantID string) ([]Task, error) {
 	op := fmt.Sprintf("list the active tasks of %s in %s", projectID, environmentID)
-	space, err := c.resolveSpace(ctx)
-	if err != nil {
-		return nil, err
-	}
-	where := params{"active": "true", "spaces": space, "project": projectID, "environment": environmentID}.with("tenant", tenantID)
-	found, err := listAll[taskDocument](ctx, c, op, "/api/tasks{?active,spaces,project,environment,tenant,skip,take}", where)
+	found, err := c.activeTasks(ctx, op, projectID, environmentID, tenantID)
 	if err != nil {
 		return nil, err
 	}
 	var tasks []Task
 	for _, t := range found {
-		if t.IsCompleted {
-			continue
-		}
 		if tenantID == "" {
 			tenanted, err := c.isTenanted(ctx, op, t)
 			if err != nil {
@@ -133,12 +125,54 @@ func (c *Client) ActiveTasks(ctx context.Context, projectID, environmentID, tena
 	return tasks, nil
 }
 
+// ActiveDeployments returns the deployments of a project to an environment whose
+// tasks are not completed: a tenant's, or, with tenantID "", untenanted ones. It
+// finds the old ones, too, which somebody has queued again.
+func (c *Client) ActiveDeployments(ctx context.Context, projectID, environmentID, tenantID string) ([]Deployment, error) {
+	op := fmt.Sprintf("list the active deployments of %s to %s", projectID, environmentID)
+	tasks, err := c.activeTasks(ctx, op, projectID, environmentID, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	var active []Deployment
+	for _, t := range tasks {
+		if t.Arguments.DeploymentID == "" {
+			continue
+		}
+		d, err := c.deploymentOf(ctx, op, t)
+		if IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(d.TenantID, tenantID) {
+			active = append(active, c.deployment(d, c.task(t)))
+		}
+	}
+	return active, nil
+}
+
+func (c *Client) activeTasks(ctx context.Context, op, projectID, environmentID, tenantID string) ([]taskDocument, error) {
+	space, err := c.resolveSpace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	where := params{"active": "true", "spaces": space, "project": projectID, "environment": environmentID}.with("tenant", tenantID)
+	found, err := listAll[taskDocument](ctx, c, op, "/api/tasks{?active,spaces,project,environment,tenant,skip,take}", where)
+	return slices.DeleteFunc(found, func(t taskDocument) bool { return t.IsCompleted }), err
+}
+
+func (c *Client) deploymentOf(ctx context.Context, op string, t taskDocument) (deploymentDocument, error) {
+	return get[deploymentDocument](ctx, c, op, "/api/{spaceId}/deployments/{id}", params{"id": t.Arguments.DeploymentID})
+}
+
 // isTenanted tells whether a task is of a tenant's deployment.
 func (c *Client) isTenanted(ctx context.Context, op string, t taskDocument) (bool, error) {
 	if t.Arguments.DeploymentID == "" {
 		return false, nil
 	}
-	d, err := get[deploymentDocument](ctx, c, op, "/api/{spaceId}/deployments/{id}", params{"id": t.Arguments.DeploymentID})
+	d, err := c.deploymentOf(ctx, op, t)
 	if IsNotFound(err) {
 		return false, nil
 	}

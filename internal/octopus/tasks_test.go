@@ -99,6 +99,30 @@ func TestActiveTasksOfUntenantedDeployments(t *testing.T) {
 	}
 }
 
+func TestActiveDeployments(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	task := func(n int, arguments string) string {
+		return strings.Replace(taskJSON(fmt.Sprintf("ServerTasks-%d", n), "Executing"), "{", `{"Arguments":`+arguments+`,`, 1)
+	}
+	f.says("GET /api/tasks", listOf(
+		task(1, `{"DeploymentId":"Deployments-1"}`), task(2, `{"DeploymentId":"Deployments-2"}`), task(3, `{"RunbookRunId":"RunbookRuns-1"}`),
+		task(4, `{"DeploymentId":"Deployments-404"}`), strings.Replace(taskJSON("ServerTasks-5", "Success"), "{", `{"Arguments":{"DeploymentId":"Deployments-2"},`, 1)))
+	f.says("GET /api/Spaces-1/deployments/Deployments-1", deploymentJSON(1, "Tenants-1", ""))
+	f.says("GET /api/Spaces-1/deployments/Deployments-2", deploymentJSON(2, "", ""))
+	for tenant, want := range map[string]string{"": "Deployments-2", "tenants-1": "Deployments-1"} {
+		got, err := f.client().ActiveDeployments(t.Context(), "Projects-1", "Environments-1", tenant)
+		if err != nil || len(got) != 1 || got[0].ID != want || got[0].Task.State != "Executing" {
+			t.Errorf("of tenant %q: got %+v, %v, want %s", tenant, got, err, want)
+		}
+	}
+	refusing := newFake(t)
+	refusing.says("GET /api/tasks", listOf(task(1, `{"DeploymentId":"Deployments-1"}`)))
+	refusing.on("GET /api/Spaces-1/deployments/Deployments-1", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusForbidden, `{}`) })
+	_, err := refusing.client().ActiveDeployments(t.Context(), "Projects-1", "Environments-1", "")
+	wantPermanent(t, err, "list the active deployments of Projects-1 to Environments-1")
+}
+
 func TestCancelTask(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

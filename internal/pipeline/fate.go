@@ -15,6 +15,12 @@ const (
 	FateRunbook Fate = "runbook"
 	// FatePolicy: the machine policy decides.
 	FatePolicy Fate = "policy"
+	// FateHeld: it could be deleted, and a guard forbids it.
+	FateHeld Fate = "held"
+	// FateGone: Octopus does not have it any more.
+	FateGone Fate = "gone"
+	// FateUnknown: Octopus could not be asked.
+	FateUnknown Fate = "unknown"
 )
 
 // Foresee tells what clean-up would make of the baseline, in the order given, by
@@ -32,22 +38,7 @@ func (c Cleanup) Foresee(baseline []Target) []FateOf {
 	for _, target := range baseline {
 		all[target.ID] = true
 	}
-	const none = 0 // new targets: there are none yet
-	removal := PlanRemoval(baseline, all, none)
-	fates := map[string]FateOf{}
-	for _, target := range removal.Remove {
-		reason := "it is unavailable"
-		if target.Disabled {
-			reason = "it is disabled"
-		}
-		fates[target.ID] = FateOf{FateRemoved, reason}
-	}
-	for _, target := range removal.Pending {
-		fates[target.ID] = FateOf{FateRemovedWhenGone, "it still stands; it goes once Octopus finds it unavailable, within " + c.Timeout.String()}
-	}
-	for _, left := range removal.Left {
-		fates[left.ID] = FateOf{FateStays, left.Reason}
-	}
+	fates := PlanRemoval(baseline, all, Guards{}).Fates(c) // there are no new targets yet
 	list := make([]FateOf, len(baseline))
 	for i, target := range baseline {
 		list[i] = fates[target.ID]

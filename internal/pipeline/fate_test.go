@@ -64,7 +64,7 @@ func TestForesightComesTrue(t *testing.T) {
 		for i := range baseline { // the machines of the old generation stop
 			all[i].Health = "Unavailable"
 		}
-		removal := pipeline.PlanRemoval(all, ids, cleanup.Minimum)
+		removal := pipeline.PlanRemoval(all, ids, pipeline.Guards{Minimum: cleanup.Minimum})
 		removed := map[string]bool{}
 		for _, gone := range removal.Remove {
 			removed[gone.ID] = true

@@ -43,6 +43,11 @@ type Target struct {
 	// Others names whom it serves besides the run's tenant, or besides untenanted
 	// deployments: "other tenants". "" when nobody.
 	Others string
+	// Moved tells that the target is no longer where the run deploys to, or does
+	// not have the pipeline's roles any more.
+	Moved bool
+	// InUse tells that a deployment uses the target now, or may do so.
+	InUse bool
 }
 
 // Gone tells whether the target serves nobody any more: Octopus cannot reach
