@@ -59,6 +59,7 @@ lint: ## Check format and code
 	unformatted=$$(gofmt -l cmd examples internal migrations); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run make format:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
+	go vet -tags failpoints ./internal/failpoint
 	$(TOOL) golangci-lint run
 
 .PHONY: format
