@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/rs/zerolog"
+
+	"regrow/internal/failpoint"
 )
 
 // cleanups are what has to be undone, by name. They run in reverse order, so
@@ -33,6 +35,9 @@ func (c *cleanups) unwind(ctx context.Context) error {
 		last := c.list[len(c.list)-1]
 		c.list = c.list[:len(c.list)-1]
 		c.log.Debug().Str("part", last.name).Msg("stopping")
+		if failpoint.Enabled {
+			failpoint.Reach("stopping " + last.name)
+		}
 		if err := last.run(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stopping %s: %w", last.name, err))
 		}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"regrow/internal/failpoint"
 	"regrow/internal/octopus"
 	"regrow/internal/store"
 )
@@ -76,6 +77,8 @@ func (x *execution) mayAct() error {
 func (x *execution) extendLease(ctx context.Context) (owned bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, x.Lease/6)
 	defer cancel()
+	failpoint.Reach("before extending a lease")
+	defer failpoint.Reach("after extending a lease")
 	rows, err := store.New(x.Pool).ExtendLease(ctx, store.ExtendLeaseParams{ID: x.run.ID, JobID: x.jobID, LeaseSeconds: x.Lease.Seconds()})
 	return rows > 0, err
 }

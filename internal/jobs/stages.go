@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"regrow/internal/failpoint"
 	"regrow/internal/pipeline"
 )
 
@@ -91,5 +92,6 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		_, err := river.JobCompleteTx[*riverDriver](ctx, tx, job)
 		return err
 	}
+	failpoint.Reach("start of a River job") // it is this process's now, and nobody has begun
 	return w.engine.execute(ctx, job.Args.run(), job.ID, complete, w.perform)
 }
