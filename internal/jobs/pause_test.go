@@ -172,46 +172,58 @@ func TestPauseAtOnce(t *testing.T) {
 	}
 }
 
-// pausing pauses the lane right after a change that a stage has made, while the
-// stage is under way.
-type pausing struct {
+// interrupting has something happen once, right before or after a change that a
+// stage makes.
+type interrupting struct {
 	Octopus
-	at    string
-	once  *sync.Once
-	pause func()
+	at   string
+	once *sync.Once
+	do   func()
 }
 
-func (p pausing) reach(at string) {
-	if at == p.at {
-		p.once.Do(p.pause)
+func (i interrupting) reach(at string) {
+	if at == i.at {
+		i.once.Do(i.do)
 	}
 }
 
-func (p pausing) EnsureRelease(ctx context.Context, spec octopus.ReleaseSpec) (octopus.Release, bool, error) {
-	p.reach("before release")
-	release, created, err := p.Octopus.EnsureRelease(ctx, spec)
-	p.reach("release of " + spec.ProjectName)
+func (i interrupting) EnsureRelease(ctx context.Context, spec octopus.ReleaseSpec) (octopus.Release, bool, error) {
+	i.reach("before release")
+	release, created, err := i.Octopus.EnsureRelease(ctx, spec)
+	i.reach("release of " + spec.ProjectName)
 	return release, created, err
 }
 
-func (p pausing) EnsureDeployment(ctx context.Context, spec octopus.DeploymentSpec) (octopus.Deployment, bool, error) {
-	p.reach("before deployment")
-	deployment, created, err := p.Octopus.EnsureDeployment(ctx, spec)
-	p.reach("deployment")
+func (i interrupting) EnsureDeployment(ctx context.Context, spec octopus.DeploymentSpec) (octopus.Deployment, bool, error) {
+	what := "deployment"
+	if len(spec.MachineIDs) > 0 {
+		what = "redeployment"
+	}
+	i.reach("before " + what)
+	deployment, created, err := i.Octopus.EnsureDeployment(ctx, spec)
+	i.reach(what)
 	return deployment, created, err
 }
 
-func (p pausing) SetOverride(ctx context.Context, projectID, environmentID, tenantID, releaseID string) error {
-	p.reach("before override")
-	err := p.Octopus.SetOverride(ctx, projectID, environmentID, tenantID, releaseID)
-	p.reach("override")
+func (i interrupting) SetOverride(ctx context.Context, projectID, environmentID, tenantID, releaseID string) error {
+	i.reach("before override")
+	err := i.Octopus.SetOverride(ctx, projectID, environmentID, tenantID, releaseID)
+	i.reach("override")
 	return err
 }
 
-func (p pausing) DeleteTarget(ctx context.Context, id string) error {
-	err := p.Octopus.DeleteTarget(ctx, id)
-	p.reach("deletion")
+func (i interrupting) DeleteTarget(ctx context.Context, id string) error {
+	i.reach("before deletion")
+	err := i.Octopus.DeleteTarget(ctx, id)
+	i.reach("deletion")
 	return err
+}
+
+func (i interrupting) EnsureRunbookRun(ctx context.Context, spec octopus.RunbookSpec) (octopus.Task, bool, error) {
+	i.reach("before runbook")
+	task, created, err := i.Octopus.EnsureRunbookRun(ctx, spec)
+	i.reach("runbook")
+	return task, created, err
 }
 
 // A pause that comes in the middle of a stage lets nothing more be changed in
@@ -242,7 +254,7 @@ func TestPauseInTheMiddleOfAStage(t *testing.T) {
 				before = len(w.changes())
 			}
 			w = newColdWorld(t, worldOptions{config: func(config *Config) {
-				wrap(config, func(o Octopus) Octopus { return pausing{o, c.at, &sync.Once{}, stop} })
+				wrap(config, func(o Octopus) Octopus { return interrupting{o, c.at, &sync.Once{}, stop} })
 			}})
 			run := w.commit(w.pipeline(), "aaaaaaaaaa")
 			w.until("the run is held", func() bool {
@@ -350,7 +362,7 @@ func TestReconcilerReleases(t *testing.T) {
 	var pause pipeline.Pause
 	stop := func() { pause = w.pause(pipeline.PauseLane, w.pipeline()) }
 	w = newWorld(t, worldOptions{config: func(c *Config) {
-		wrap(c, func(o Octopus) Octopus { return pausing{o, "override", &sync.Once{}, stop} })
+		wrap(c, func(o Octopus) Octopus { return interrupting{o, "override", &sync.Once{}, stop} })
 	}})
 	run := w.commit(w.pipeline(), "aaaaaaaaaa")
 	w.untilHeld(run.ID, pipeline.VerifyStage)
@@ -396,7 +408,7 @@ func TestHeldRunGivesWayToANewerCommit(t *testing.T) {
 	var pause pipeline.Pause
 	stop := func() { pause = w.pause(pipeline.PauseLane, w.pipeline()) }
 	w = newWorld(t, worldOptions{config: func(c *Config) {
-		wrap(c, func(o Octopus) Octopus { return pausing{o, "before release", &sync.Once{}, stop} })
+		wrap(c, func(o Octopus) Octopus { return interrupting{o, "before release", &sync.Once{}, stop} })
 	}})
 	p := w.pipeline()
 	first := w.commit(p, "aaaaaaaaaa")
@@ -421,7 +433,7 @@ func TestBaselineIsRecordedAnewAfterAPause(t *testing.T) {
 	var pause pipeline.Pause
 	stop := func() { pause = w.pause(pipeline.PauseLane, w.pipeline()) }
 	w = newWorld(t, worldOptions{config: func(c *Config) {
-		wrap(c, func(o Octopus) Octopus { return pausing{o, "before deployment", &sync.Once{}, stop} })
+		wrap(c, func(o Octopus) Octopus { return interrupting{o, "before deployment", &sync.Once{}, stop} })
 	}})
 	p := w.pipeline(func(p *pipeline.Pipeline) { p.Cleanup.Mode = pipeline.CleanupPolicy })
 	run := w.commit(p, "aaaaaaaaaa")
