@@ -147,7 +147,7 @@ func (c *Client) editOverride(ctx context.Context, op, projectID string, key ove
 		case Settling(err) > 0:
 			// It may come through yet, over whatever others write meanwhile. The
 			// caller's lock has to keep them off until then.
-			if !rest(ctx, Settling(err)) {
+			if !Settle(ctx, err) {
 				return wrote, err
 			}
 			wrote = true

@@ -18,6 +18,14 @@ func Settling(err error) time.Duration {
 	return 0
 }
 
+// Settle waits until what an operation that failed with err has under way must
+// have had its effect, and tells whether ctx allowed for that. Whoever keeps
+// others from changing the same thing has to do so until then.
+func Settle(ctx context.Context, err error) bool {
+	unsettled := Settling(err)
+	return unsettled == 0 || rest(ctx, unsettled)
+}
+
 // settling is how long a request that broke off before its answer may take to
 // have its effect.
 func (c *Client) settling(request call, err error) time.Duration {

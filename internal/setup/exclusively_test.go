@@ -3,10 +3,14 @@ package setup_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"regrow/internal/octopus"
 	"regrow/internal/setup"
 	"regrow/internal/simulator"
 )
@@ -116,4 +120,68 @@ func TestPlanSaysWhatItReliesOn(t *testing.T) {
 			t.Errorf("the note of the %s %q is %q", item.Kind, item.Name, item.Note)
 		}
 	}
+}
+
+// belated is a transport on which the next writes get no answer, as many of a
+// method as are left, and reach the server only after a while.
+type belated struct {
+	http.RoundTripper
+	after time.Duration
+	left  map[string]int
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b *belated) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.left[r.Method] == 0 {
+		return b.RoundTripper.RoundTrip(r)
+	}
+	b.left[r.Method]--
+	late := r.Clone(context.WithoutCancel(r.Context()))
+	time.AfterFunc(b.after, func() {
+		if response, err := b.RoundTripper.RoundTrip(late); err == nil {
+			_ = response.Body.Close()
+		}
+	})
+	return nil, io.ErrUnexpectedEOF
+}
+
+// TestBelatedWrites come through over nobody else's, and are not made again
+// meanwhile: a write without an answer may still be on its way.
+func TestBelatedWrites(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newNearWorld(t, simulator.Options{})
+		w.apply(t, optionsOf())
+		slow := &belated{RoundTripper: direct{w.Server}, after: time.Second}
+		client := clientOf(t, octopus.Config{URL: "http://octopus.example", Transport: slow, Settling: 2 * time.Second})
+		project := itemOf(t, w.inspect(t, optionsOf()), setup.KindProject)
+		trigger := itemOf(t, w.inspect(t, optionsOf()), setup.KindTrigger)
+		w.write(t, project, "/ProjectConnectivityPolicy/SkipMachineBehavior", "None")
+		w.must(t, http.MethodDelete, pathOf(trigger), nil)
+		since := len(w.Journal())
+		slow.left = map[string]int{http.MethodPut: 1, http.MethodPost: 1} // the project and the trigger
+		options := optionsOf(func(o *setup.Options) {
+			o.Exclusively = func(ctx context.Context, _ string, change func(context.Context) error) error {
+				err := change(ctx)
+				w.write(t, project, "/DefaultGuidedFailureMode", "On") // by whoever has waited for the lock
+				return err
+			}
+		})
+		if _, err := setup.Apply(t.Context(), client, options, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := w.documentOf(t, project).Text("/DefaultGuidedFailureMode"); got != "On" {
+			t.Errorf("the other change was lost: it is %q again", got)
+		}
+		created := 0
+		for _, entry := range w.writes(since) {
+			if entry.Effect == simulator.DocumentCreated && strings.HasPrefix(entry.ID, "ProjectTriggers-") {
+				created++
+			}
+		}
+		if created != 1 {
+			t.Errorf("%d triggers were created", created)
+		}
+	})
 }

@@ -197,7 +197,7 @@ func (s *scene) settle(ctx context.Context, c concern) (Item, error) {
 // to do about one is found out again when nobody else can change it.
 func (s *scene) write(ctx context.Context, c concern, f finding) error {
 	if c.kind != KindProject || f.item.ID == "" || s.options.Exclusively == nil {
-		return f.write(ctx)
+		return f.perform(ctx)
 	}
 	guarded := false
 	err := s.options.Exclusively(ctx, f.item.ID, func(ctx context.Context) error {
@@ -206,11 +206,19 @@ func (s *scene) write(ctx context.Context, c concern, f finding) error {
 		if err != nil || now.write == nil || now.item.ID != f.item.ID {
 			return err
 		}
-		return now.write(ctx)
+		return now.perform(ctx)
 	})
 	if err != nil && !guarded {
 		return &unguarded{fmt.Errorf("keeping others from changing the project %s: %w", quoted(f.item.Name), err)}
 	}
+	return err
+}
+
+// perform writes. A write without an answer may come through later, twice when it
+// is tried again too soon, and over what others have written meanwhile.
+func (f finding) perform(ctx context.Context) error {
+	err := f.write(ctx)
+	octopus.Settle(ctx, err) // whether ctx allowed for it, whoever goes on finds out
 	return err
 }
 

@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
@@ -87,6 +89,7 @@ func newNearWorld(t *testing.T, options simulator.Options) *world {
 func clientOf(t *testing.T, cfg octopus.Config) *octopus.Client {
 	t.Helper()
 	cfg.Space, cfg.RequestsPerMinute, cfg.Rereads = "Default", 6_000_000, 3
+	cfg.Settling = cmp.Or(cfg.Settling, time.Millisecond) // the stand-in has dropped for good what it drops
 	if cfg.APIKey == "" {
 		cfg.APIKey = simulator.DefaultAPIKey
 	}
