@@ -159,3 +159,17 @@ func (h *History) copy() *History {
 	}
 	return c
 }
+
+// String tells how much has happened.
+func (h *History) String() string {
+	acknowledged, statuses := 0, map[pipeline.Status]int{}
+	for _, d := range h.Sent {
+		if d.Receipt != nil {
+			acknowledged++
+		}
+	}
+	for _, run := range h.Runs {
+		statuses[run.Status]++
+	}
+	return fmt.Sprintf("%d of %d deliveries acknowledged, runs %v, %d entries in the journal", acknowledged, len(h.Sent), statuses, len(h.Journal))
+}

@@ -154,10 +154,22 @@ func (p *Process) Stop(tb testing.TB) {
 	defer deadline.Stop()
 	select {
 	case <-p.done:
+		if p.ended != nil {
+			tb.Errorf("process %d was stopped in order and ended with %v:\n%s", p.Number, p.ended, tail(p.log, 20))
+		}
 	case <-deadline.C:
 		tb.Errorf("process %d does not stop:\n%s", p.Number, tail(p.log, 20))
 		p.Kill()
 	}
+}
+
+// Terminate asks the process to end in order, and does not wait for it.
+func (p *Process) Terminate() { p.signal(syscall.SIGTERM) }
+
+// Says tells whether the process's log holds a text.
+func (p *Process) Says(text string) bool {
+	log, err := os.ReadFile(p.log)
+	return err == nil && strings.Contains(string(log), text)
 }
 
 // Resume has a paused process go on.

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,6 +74,7 @@ type World struct {
 	mu        sync.Mutex // guards what follows
 	processes []*Process
 	sent      []*Delivery
+	arrived   map[string]int
 }
 
 // The secrets of every world.
@@ -86,7 +88,7 @@ const (
 // New makes a world in which no process runs yet.
 func New(tb testing.TB, options Options) *World {
 	tb.Helper()
-	w := &World{tb: tb, options: options.withDefaults(), dir: tb.TempDir(), program: Binary(tb), places: map[string]place{}}
+	w := &World{tb: tb, options: options.withDefaults(), dir: tb.TempDir(), program: Binary(tb), places: map[string]place{}, arrived: map[string]int{}}
 	w.Lanes = w.options.Lanes
 	w.connect()
 	w.balancer = httptest.NewServer(http.HandlerFunc(w.balance))
@@ -145,7 +147,7 @@ func (w *World) simulate() {
 	w.tb.Helper()
 	w.Octopus = simulator.New(simulator.Options{Speed: w.options.Speed, Switches: w.options.Switches, Start: time.Now()})
 	w.tb.Cleanup(w.Octopus.Close)
-	server := httptest.NewServer(w.Octopus)
+	server := httptest.NewServer(http.HandlerFunc(w.observe))
 	w.tb.Cleanup(server.Close)
 	w.octopus = server.URL
 	for i, lane := range w.Lanes {
@@ -163,6 +165,28 @@ func (w *World) simulate() {
 		}
 	}
 	w.clock = startClock(w.Octopus, w.options.Speed)
+}
+
+// observe counts the requests that arrive at Octopus, by method and path.
+func (w *World) observe(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	w.arrived[r.Method+" "+r.URL.Path]++
+	w.mu.Unlock()
+	w.Octopus.ServeHTTP(rw, r)
+}
+
+// Arrived counts the requests with a method and a path of that kind that have
+// arrived at Octopus so far, whatever became of them.
+func (w *World) Arrived(request *regexp.Regexp) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for line, count := range w.arrived {
+		if request.MatchString(line) {
+			n += count
+		}
+	}
+	return n
 }
 
 // addRunbook gives a project a published runbook that deletes its targets once
