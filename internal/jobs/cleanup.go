@@ -77,7 +77,6 @@ func (x *execution) guarded(plan pipeline.Removal) (outcome, error) {
 // tooMany ends the run rather than remove more than the configuration allows: so
 // many are likelier the targets of a wrong environment than an old generation.
 func (x *execution) tooMany(plan pipeline.Removal) *failure {
-	run := fmt.Sprintf("%s#%d", x.run.Pipeline, x.run.Number)
 	what := "none was removed"
 	if removed := len(x.results.cleanup.Deletions); removed > 0 {
 		what = fmt.Sprintf("no more than the %d before were removed", removed)
@@ -86,9 +85,12 @@ func (x *execution) tooMany(plan pipeline.Removal) *failure {
 		message: fmt.Sprintf("Clean-up would remove %s, and cleanup.max_removals allows %d; %s. The new generation stands.",
 			count(plan.Going, "old target"), x.maxRemovals(), what),
 		remedy: fmt.Sprintf("look at them with: regrow runs cleanup %s --dry-run; if all of them may go, have them removed with: "+
-			"regrow runs cleanup %s --max-removals %d; otherwise correct their environments or target tags in Octopus, then retry the run", run, run, plan.Going),
+			"regrow runs cleanup %s --max-removals %d; otherwise correct their environments or target tags in Octopus, then retry the run", x.ref(), x.ref(), plan.Going),
 	}
 }
+
+// ref is how commands call the run.
+func (x *execution) ref() string { return fmt.Sprintf("%s#%d", x.run.Pipeline, x.run.Number) }
 
 // remove deletes one old target, unless a last look shows that it has to stay, or
 // that nothing may be removed any more. It returns what that look comes to for

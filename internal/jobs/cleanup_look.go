@@ -50,6 +50,12 @@ func (x *execution) look(ctx context.Context) (generations, error) {
 	if err != nil {
 		return generations{}, err
 	}
+	return x.lookFrom(ctx, known)
+}
+
+// lookFrom reads from Octopus what there is to know of targets that the run knows,
+// and of new ones.
+func (x *execution) lookFrom(ctx context.Context, known map[string]store.Target) (generations, error) {
 	seen, uses, err := x.lookAround(ctx, known)
 	if err != nil {
 		return generations{}, err

@@ -51,6 +51,7 @@ const (
 	eventTargetDeployed  = "target_deployed"
 	eventTargetRedeploy  = "target_redeployed"
 	eventTargetRemoved   = "target_removed"
+	eventRemovalsAllowed = "removals_allowed"
 	eventTargetLeft      = "target_left"
 	eventTargetTakenOut  = "target_taken_out"
 	eventOverrideCleared = "override_cleared"

@@ -142,6 +142,10 @@ func (s *surveyor) targets(ctx context.Context) {
 	for i, target := range found {
 		baseline[i] = s.x.asTarget(target)
 	}
+	if excess := s.x.p.Cleanup.ForeseeExcess(baseline); excess != "" {
+		s.find(pipeline.FindingNotice, fmt.Sprintf("If they all stand until clean-up, that ends the run and removes none of them: %s.", excess),
+			"look whether they are all of the old generation, and raise cleanup.max_removals of the pipeline if so")
+	}
 	for i, fate := range s.x.p.Cleanup.Foresee(baseline) {
 		s.out.Targets.List = append(s.out.Targets.List, pipeline.TargetPreview{
 			Target: baseline[i], Roles: found[i].Roles, URL: found[i].WebURL, Fate: fate.Fate, Reason: fate.Reason,

@@ -15,7 +15,7 @@ import (
 // Octopus, where the pipeline or an operator's rollback wants that. How the run
 // ends is written before the first of them goes.
 func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
-	if x.p.OnFailure != pipeline.Terminate && !x.rolledBack() || x.unreadable() != nil || x.octopus == nil {
+	if !x.unwanted() || x.unreadable() != nil || x.octopus == nil {
 		return nil
 	}
 	made, err := x.mayHaveMadeTargets(ctx)
@@ -41,6 +41,12 @@ func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
 	}
 	x.noteLeft(plan.Left)
 	return x.sayTakenOut(ctx, end, len(plan.Left))
+}
+
+// unwanted tells whether the new targets are to go. Proven ones serve: a run that
+// fails to clean up, or is cancelled before that, keeps them.
+func (x *execution) unwanted() bool {
+	return x.rolledBack() || x.p.OnFailure == pipeline.Terminate && x.results.proven.IsZero()
 }
 
 // rolledBack tells whether an operator wants the run's old generation back.

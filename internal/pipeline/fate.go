@@ -34,16 +34,30 @@ func (c Cleanup) Foresee(baseline []Target) []FateOf {
 		return sameFate(baseline, FatePolicy, "the machine policy decides")
 	case CleanupDelete:
 	}
-	all := map[string]bool{}
-	for _, target := range baseline {
-		all[target.ID] = true
-	}
-	fates := PlanRemoval(baseline, all, Guards{}).Fates(c) // there are no new targets yet
+	fates := planOfOld(baseline, Guards{}).Fates(c)
 	list := make([]FateOf, len(baseline))
 	for i, target := range baseline {
 		list[i] = fates[target.ID]
 	}
 	return list
+}
+
+// ForeseeExcess is the sentence that more would go than may, if the old targets
+// stayed as they are, or "".
+func (c Cleanup) ForeseeExcess(baseline []Target) string {
+	if c.Mode == CleanupPolicy {
+		return ""
+	}
+	return planOfOld(baseline, Guards{MaxRemovals: c.MaxRemovals}).Excess
+}
+
+// planOfOld is the plan while there are no new targets yet, and none are asked for.
+func planOfOld(baseline []Target, guards Guards) Removal {
+	all := map[string]bool{}
+	for _, target := range baseline {
+		all[target.ID] = true
+	}
+	return PlanRemoval(baseline, all, guards)
 }
 
 // FateOf is the fate of a target, and why.

@@ -38,6 +38,24 @@ func TestForesee(t *testing.T) {
 	}
 }
 
+func TestForeseeExcess(t *testing.T) {
+	t.Parallel()
+	baseline := []pipeline.Target{{ID: "Machines-1", Health: "Healthy", Environments: 1}, {ID: "Machines-2", Health: "Unavailable", Environments: 1}, {ID: "Machines-3", Environments: 2}}
+	for _, c := range []struct {
+		mode pipeline.CleanupMode
+		most int
+		want bool
+	}{
+		{pipeline.CleanupDelete, 0, false}, {pipeline.CleanupDelete, 2, false}, {pipeline.CleanupDelete, 1, true},
+		{pipeline.CleanupRunbook, 1, true}, {pipeline.CleanupPolicy, 1, false},
+	} {
+		cleanup := pipeline.Cleanup{Mode: c.mode, MaxRemovals: c.most}
+		if excess := cleanup.ForeseeExcess(baseline); (excess != "") != c.want {
+			t.Errorf("%s, at most %d: %q", c.mode, c.most, excess)
+		}
+	}
+}
+
 // What is foreseen comes true: with enough new targets, clean-up removes those
 // that it is foreseen to remove, at once or when they are gone, and no others.
 func TestForesightComesTrue(t *testing.T) {
