@@ -9,8 +9,7 @@ import (
 	"regrow/internal/octopus"
 )
 
-// lifecycle is what matters of a lifecycle. Octopus docs: without phases all
-// environments may be deployed to.
+// lifecycle is what matters of a lifecycle.
 type lifecycle struct {
 	Name   string
 	Phases []phase
@@ -28,13 +27,39 @@ func (p phase) has(environmentID string) bool {
 	return slices.Contains(p.AutomaticDeploymentTargets, environmentID) || slices.Contains(p.OptionalDeploymentTargets, environmentID)
 }
 
+// isOpen tells whether the phase is for all environments that no other one names
+// (Octopus docs: lifecycles, "Any Environments").
+func (p phase) isOpen() bool {
+	return len(p.AutomaticDeploymentTargets)+len(p.OptionalDeploymentTargets) == 0
+}
+
+// spelledOut returns the lifecycle with the phases that Octopus makes up where
+// there are none: one for each environment, in their order (Octopus docs:
+// lifecycles, default convention).
+func (l lifecycle) spelledOut(environments []environment) lifecycle {
+	if len(l.Phases) > 0 {
+		return l
+	}
+	inOrder := slices.SortedStableFunc(slices.Values(environments), func(a, b environment) int { return cmp.Compare(a.SortOrder, b.SortOrder) })
+	for _, e := range inOrder {
+		l.Phases = append(l.Phases, phase{Name: e.Name, OptionalDeploymentTargets: []string{e.ID}})
+	}
+	return l
+}
+
+// phaseOf returns the index of the phase that an environment belongs to, -1 for
+// none.
+func (l lifecycle) phaseOf(environmentID string) int {
+	if i := slices.IndexFunc(l.Phases, func(p phase) bool { return p.has(environmentID) }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(l.Phases, phase.isOpen)
+}
+
 // refuses returns why a release that was never deployed cannot go to an
 // environment, "" when it can.
 func (l lifecycle) refuses(at environment) string {
-	if len(l.Phases) == 0 {
-		return ""
-	}
-	i := slices.IndexFunc(l.Phases, func(p phase) bool { return p.has(at.ID) })
+	i := l.phaseOf(at.ID)
 	if i < 0 {
 		return fmt.Sprintf("no phase of the lifecycle %q holds %s", l.Name, at.Name)
 	}
@@ -56,6 +81,10 @@ func (x *patient) lifecycleReaches(ctx context.Context) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
+	environments, err := environmentsOf(ctx, at.client)
+	if err != nil {
+		return finding{}, err
+	}
 	channels := []string{x.Infrastructure.Channel, x.Application.Channel}
 	var refused, automatic []string
 	for i, p := range at.projects() {
@@ -63,7 +92,7 @@ func (x *patient) lifecycleReaches(ctx context.Context) (finding, error) {
 		if err != nil {
 			return finding{}, err
 		}
-		if why := found.refuses(at.environment); why != "" {
+		if why := found.spelledOut(environments).refuses(at.environment); why != "" {
 			refused = append(refused, fmt.Sprintf("New releases of %q: %s.", p.Name, why))
 		} else if found.deploysAtOnce(at.environment) {
 			automatic = append(automatic, fmt.Sprintf("New releases of %q: the lifecycle %q deploys them by itself.", p.Name, found.Name))
@@ -79,6 +108,21 @@ func (x *patient) lifecycleReaches(ctx context.Context) (finding, error) {
 	default:
 		return fine("New releases of both projects may go to %s.", at.environment.Name), nil
 	}
+}
+
+// environmentsOf returns all environments of the space.
+func environmentsOf(ctx context.Context, client steadfast) ([]environment, error) {
+	documents, err := client.Documents(ctx, octopus.Environments)
+	if err != nil {
+		return nil, err
+	}
+	environments := make([]environment, len(documents))
+	for i, d := range documents {
+		if environments[i], err = decode[environment](d); err != nil {
+			return nil, err
+		}
+	}
+	return environments, nil
 }
 
 // lifecycleOf returns the lifecycle of a project's releases in a channel: the

@@ -32,6 +32,7 @@ type patient struct {
 type environment struct {
 	ID               string `json:"Id"`
 	Name             string
+	SortOrder        int
 	UseGuidedFailure bool
 }
 
