@@ -59,65 +59,98 @@ pipelines. --environment and --tenant narrow the list.
 
 // listOverrides lists those of one project, or of all that pipelines deploy.
 func listOverrides(ctx context.Context, s *streams, p place) ([]listedOverride, error) {
-	places := []place{p}
 	if p.pipeline == "" && p.project == "" {
-		loaded, err := p.file.load(true)
+		return listAllOverrides(ctx, s, p)
+	}
+	list, _, err := p.list(ctx, s)
+	return list, err
+}
+
+// listAllOverrides lists those of all projects that pipelines deploy. An
+// environment and a tenant need not be on every server, but on one of them.
+func listAllOverrides(ctx context.Context, s *streams, p place) ([]listedOverride, error) {
+	loaded, err := p.file.load(true)
+	if err != nil {
+		return nil, err
+	}
+	if p.server != "" {
+		if _, err := p.named(loaded); err != nil {
+			return nil, err
+		}
+	}
+	list, seen, known := []listedOverride{}, []place{}, nameByID{}
+	for _, line := range loaded.Pipelines {
+		of := place{file: p.file, server: line.Server.Name, project: line.Application.Project}
+		if slices.Contains(seen, of) || p.server != "" && p.server != of.server {
+			continue
+		}
+		seen = append(seen, of)
+		found, names, err := of.list(ctx, s)
 		if err != nil {
 			return nil, err
 		}
-		places = nil
-		for _, line := range loaded.Pipelines {
-			of := place{file: p.file, server: line.Server.Name, project: line.Application.Project, environment: p.environment, tenant: p.tenant}
-			if !slices.Contains(places, of) && (p.server == "" || p.server == of.server) {
-				places = append(places, of)
+		for id, name := range names {
+			known[of.server+"/"+id] = name
+		}
+		for _, o := range found {
+			if p.narrows(o) {
+				list = append(list, o)
 			}
 		}
 	}
-	list := []listedOverride{}
-	for _, of := range places {
-		at, err := of.open(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		err = octopus.Retry(ctx, tries, func(ctx context.Context) error {
-			found, err := at.overrides(ctx)
-			if err == nil {
-				list = append(list, found...)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
+	for flag, name := range map[string]string{"environment": p.environment, "tenant": p.tenant} {
+		if name != "" && len(seen) > 0 && !known.has(name) {
+			return nil, fmt.Errorf("no %s is named %q on the servers of the pipelines, as far as the users of the API keys see", flag, name)
 		}
 	}
 	return list, nil
 }
 
+// narrows tells whether an override is one of the environment and tenant that
+// the list is narrowed to.
+func (p *place) narrows(o listedOverride) bool {
+	return (p.environment == "" || strings.EqualFold(p.environment, o.Environment)) && (p.tenant == "" || strings.EqualFold(p.tenant, o.Tenant))
+}
+
+// list lists the overrides of the place's project, and tells the names that its
+// server has for environments and tenants.
+func (p *place) list(ctx context.Context, s *streams) (list []listedOverride, names nameByID, err error) {
+	at, err := p.open(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = octopus.Retry(ctx, tries, func(ctx context.Context) error {
+		list, names, err = at.overrides(ctx)
+		return err
+	})
+	return list, names, err
+}
+
 // overrides are those of the place's project, with names instead of ids.
-func (at *located) overrides(ctx context.Context) ([]listedOverride, error) {
+func (at *located) overrides(ctx context.Context) ([]listedOverride, nameByID, error) {
 	all, err := at.client.Overrides(ctx, at.project.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	names, err := at.names(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var list []listedOverride
+	list := []listedOverride{}
 	for _, o := range all {
 		if at.environment.ID != "" && !strings.EqualFold(o.EnvironmentID, at.environment.ID) || at.tenant.ID != "" && !strings.EqualFold(o.TenantID, at.tenant.ID) {
 			continue
 		}
 		version, err := versionOf(ctx, at.client, o.ReleaseID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		list = append(list, listedOverride{
 			Octopus: at.server.Name, Project: at.project.Name, Environment: names.of(o.EnvironmentID), Tenant: names.of(o.TenantID),
 			Release: version, ReleaseID: o.ReleaseID,
 		})
 	}
-	return list, nil
+	return list, names, nil
 }
 
 // nameByID tells the names of environments and tenants.
@@ -128,6 +161,15 @@ func (n nameByID) of(id string) string {
 		return name
 	}
 	return id
+}
+
+func (n nameByID) has(name string) bool {
+	for _, known := range n {
+		if strings.EqualFold(known, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (at *located) names(ctx context.Context) (nameByID, error) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,6 +136,46 @@ func TestOverrideIsPerTenant(t *testing.T) {
 	}
 }
 
+// An environment or a tenant narrows the list of all servers, of which not every
+// one has it.
+func TestOverrideListIsNarrowedOnEveryServer(t *testing.T) {
+	t.Parallel()
+	_, _, first := simulated(t, simulator.HelloWorldOptions{}, "0.0.2")
+	_, _, second := simulated(t, simulator.HelloWorldOptions{Environment: "Production", Tenant: "Acme"}, "0.0.2")
+	o := newOverrides(t, first, emptyDatabase(t))
+	text, err := os.ReadFile(o.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers, pipelines, _ := strings.Cut(string(text), "pipelines:\n")
+	servers = strings.Replace(servers, "sources:", fmt.Sprintf("  - {name: second, url: %q, api_key: API-SIMULATOR, space: Default, requests_per_minute: 60000}\nsources:", second), 1)
+	other := strings.NewReplacer("name: hello-world", "name: other", "server: main", "server: second", "Development", "Production").Replace(pipelines)
+	if err := os.WriteFile(o.config, []byte(servers+"pipelines:\n"+pipelines+other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.said(t, "set", "--pipeline", "hello-world", "--release", "0.0.2")
+	o.said(t, "set", "--octopus", "second", "--project", "Hello World", "--environment", "Production", "--tenant", "Acme", "--release", "0.0.2")
+	for narrowed, want := range map[string][]string{
+		"":                         {"main", "second"},
+		"--octopus second":         {"second"},
+		"--environment production": {"second"},
+		"--tenant Acme":            {"second"},
+		"--environment Development --tenant acme": {},
+	} {
+		var listed []listedOverride
+		if err := json.Unmarshal([]byte(o.said(t, append([]string{"list", "-o", "json"}, strings.Fields(narrowed)...)...)), &listed); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range listed {
+			got = append(got, l.Octopus)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("override list %s: of %q, want %q", narrowed, got, want)
+		}
+	}
+}
+
 func TestOverrideSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	_, _, url := simulated(t, simulator.HelloWorldOptions{})
@@ -148,6 +189,8 @@ func TestOverrideSaysWhatIsWrong(t *testing.T) {
 		"both":            {[]string{"set", "--pipeline", "hello-world", "--project", "x", "--release", "1"}, exitUsage, "none of the others can be"},
 		"no pipeline":     {[]string{"list", "--pipeline", "nonsense"}, exitUsage, "there are hello-world"},
 		"no server":       {[]string{"list", "--project", "Hello World", "--octopus", "nonsense"}, exitUsage, "one of the servers main"},
+		"none of servers": {[]string{"list", "--octopus", "nonsense"}, exitUsage, "one of the servers main"},
+		"none anywhere":   {[]string{"list", "--environment", "Nonsense"}, exitFailed, `no environment is named "Nonsense"`},
 		"no project":      {[]string{"list", "--project", "Nonsense"}, exitRefused, `there is no project of that name`},
 		"no environment":  {[]string{"list", "--project", "Hello World", "--environment", "Nonsense"}, exitRefused, `there is no environment of that name`},
 		"no release":      {[]string{"set", "--no-lock", "--pipeline", "hello-world", "--release", "9.9.9"}, exitFailed, `has no release "9.9.9"`},
