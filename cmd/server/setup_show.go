@@ -107,6 +107,9 @@ func (v *setupScreen) result(plan setup.Plan, applied bool) error {
 			parts = append(parts, fmt.Sprintf("%d %s", n, words[i]))
 		}
 	}
+	if len(parts) == 0 {
+		parts = []string{"Nothing of these kinds is needed"}
+	}
 	sum := strings.Join(parts, ", ") + "."
 	if !applied {
 		return v.people.Message(sum)

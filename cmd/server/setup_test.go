@@ -171,6 +171,13 @@ func TestSetupOfAServerThatFails(t *testing.T) {
 	s.run(t, strings.NewReader(""), "--yes").want(t, exitUnreachable, "", "connection refused")
 }
 
+// Kinds that only an example needs are no mistake without one.
+func TestSetupOfKindsThatAreNotNeeded(t *testing.T) {
+	t.Parallel()
+	s := newSetups(t)
+	s.run(t, strings.NewReader(""), "--only", "process").want(t, exitOK, "Nothing of these kinds is needed.", "")
+}
+
 func TestMistakesInCallsOfSetup(t *testing.T) {
 	t.Parallel()
 	s := newSetups(t)
