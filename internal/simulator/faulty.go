@@ -24,8 +24,11 @@ func (s *Server) withFaults(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if !waitFor(r, fault.Delay) {
-			return
+		if fault.Delay > 0 || fault.Late > 0 {
+			// A server notices that the client has gone only when it has read all.
+			if !readAhead(r) || !waitFor(r, fault.Delay) {
+				return
+			}
 		}
 		switch {
 		case fault.Late > 0:
@@ -46,6 +49,13 @@ func (s *Server) withFaults(next http.Handler) http.Handler {
 	})
 }
 
+// readAhead reads the request's body, and says whether it has arrived whole.
+func readAhead(r *http.Request) bool {
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return err == nil
+}
+
 // waitFor waits in real time, and says whether the client is still there.
 func waitFor(r *http.Request, delay time.Duration) bool {
 	if delay <= 0 {
@@ -63,12 +73,7 @@ func waitFor(r *http.Request, delay time.Duration) bool {
 
 // happenLate lets the effect happen after a while, when nobody waits for it.
 func (s *Server) happenLate(next http.Handler, r *http.Request, delay time.Duration) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return // it did not arrive whole
-	}
 	late := r.Clone(s.ctx)
-	late.Body = io.NopCloser(bytes.NewReader(body))
 	s.work.Go(func() {
 		if waitFor(late, delay) {
 			next.ServeHTTP(httptest.NewRecorder(), late)

@@ -349,19 +349,22 @@ func TestRequestFaults(t *testing.T) {
 			}
 		})
 	}
-	t.Run("client that gives up", func(t *testing.T) {
-		t.Parallel()
-		w := arm(t, simulator.Fault{Delay: time.Hour})
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+machines, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.http.Do(request); err == nil {
-			t.Error("expected the request to be given up")
-		}
-	})
+	// The server of the test ends only when nobody is being answered any more.
+	for method, body := range map[string]string{http.MethodGet: "", http.MethodPost: `{"Name":"x"}`} {
+		t.Run("client that gives up a "+method, func(t *testing.T) {
+			t.Parallel()
+			w := arm(t, simulator.Fault{Delay: time.Hour})
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, method, w.url+machines, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.http.Do(request); err == nil {
+				t.Error("expected the request to be given up")
+			}
+		})
+	}
 }
 
 func TestFaultsAreChecked(t *testing.T) {

@@ -1,12 +1,14 @@
 //go:build unix
 
-package trial_test
+package trial
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -29,12 +31,28 @@ type wire struct {
 func newWire(tb testing.TB, upstream string) *wire {
 	tb.Helper()
 	w := &wire{
-		tb: tb, address: "127.0.0.1:0", upstream: upstream,
+		tb: tb, address: quietAddress(tb), upstream: upstream,
 		hub: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
 	}
 	w.mend()
 	tb.Cleanup(w.cut)
 	return w
+}
+
+// quietAddress is one on which nobody listens, with a port that no system gives
+// to outgoing connections: a wire leaves it for moments and wants it back.
+func quietAddress(tb testing.TB) string {
+	tb.Helper()
+	const lowest, count = 20_000, 10_000
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(count))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			_ = listener.Close()
+			return address
+		}
+	}
+	tb.Fatal("every port is taken")
+	return ""
 }
 
 // cut breaks all connections; new ones are refused.
@@ -59,16 +77,24 @@ func (w *wire) point(upstream string) {
 func (w *wire) become(toxics ...string) {
 	w.tb.Helper()
 	w.cut()
-	w.proxy = toxiproxy.NewProxy(w.hub, "wire", w.address, w.upstream)
-	for _, toxic := range toxics {
-		if _, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
-			w.tb.Fatalf("the toxic %s: %v", toxic, err)
+	// A program that is just being started holds the old listener for a moment.
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		w.proxy = toxiproxy.NewProxy(w.hub, "wire", w.address, w.upstream)
+		for _, toxic := range toxics {
+			if _, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+				w.tb.Errorf("the toxic %s: %v", toxic, err)
+			}
 		}
+		err := w.proxy.Start()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.tb.Errorf("starting the proxy on %s: %v", w.address, err)
+			return
+		}
+		rest(w.tb.Context(), 10*time.Millisecond)
 	}
-	if err := w.proxy.Start(); err != nil {
-		w.tb.Fatalf("starting the proxy on %s: %v", w.address, err)
-	}
-	w.address = w.proxy.Listen // it stays from the first start on
 }
 
 // toxic describes a defect: of which kind, in which direction ("upstream" is what
@@ -122,4 +148,14 @@ func TestWire(t *testing.T) {
 func isTimeout(err error) bool {
 	timeout, ok := err.(net.Error) //nolint:errorlint // http.Client returns it unwrapped
 	return ok && timeout.Timeout()
+}
+
+// hostOf is the host and port of an address.
+func hostOf(tb testing.TB, address string) string {
+	tb.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u.Host
 }
