@@ -75,11 +75,12 @@ func (c *Client) Freezes(ctx context.Context, projectID, environmentID, tenantID
 
 // listFreezes reads all freezes. The server's filters are not used: how they
 // treat freezes that are scoped to tenants only is not documented, and one that
-// a filter hides would be found out too late.
+// a filter hides would be found out too late. Nor is it documented what Count
+// counts, and how long a page may be: the end is where nothing new comes.
 func (c *Client) listFreezes(ctx context.Context, op string) ([]freezeDocument, error) {
 	var all []freezeDocument
 	seen := map[string]bool{}
-	for skip := 0; ; skip += pageSize {
+	for skip := 0; ; {
 		where := params{"skip": strconv.Itoa(skip), "take": strconv.Itoa(pageSize)}
 		got, err := get[freezePage](ctx, c, op, "/api/deploymentfreezes{?skip,take}", where)
 		if IsNotFound(err) {
@@ -98,9 +99,10 @@ func (c *Client) listFreezes(ctx context.Context, op string) ([]freezeDocument, 
 				all = append(all, d)
 			}
 		}
-		if len(got.DeploymentFreezes) < pageSize || len(all) == before {
+		if len(all) == before {
 			return all, nil
 		}
+		skip += len(got.DeploymentFreezes)
 	}
 }
 

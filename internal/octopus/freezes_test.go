@@ -89,6 +89,11 @@ func TestFreezesAreReadToTheEnd(t *testing.T) {
 			fmt.Sscan(r.URL.Query().Get("take"), &take)
 			reply(w, http.StatusOK, freezeList(all[min(skip, len(all)):min(skip+take, len(all))]...))
 		},
+		"pages of its own size": func(w http.ResponseWriter, r *http.Request) {
+			var skip int
+			fmt.Sscan(r.URL.Query().Get("skip"), &skip)
+			reply(w, http.StatusOK, freezeList(all[min(skip, len(all)):min(skip+30, len(all))]...))
+		},
 		"all at once": func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, freezeList(all...)) },
 	} {
 		f := newFake(t)
