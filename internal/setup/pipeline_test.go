@@ -149,6 +149,14 @@ func TestNoLifecycleReaches(t *testing.T) {
 	if item.Action != setup.ActionBlocked || !strings.Contains(item.Note, `No lifecycle of the space lets releases go to the environment "Development"`) {
 		t.Errorf("%+v", item)
 	}
+	opened, err := closed.With("/Phases/-", object{"Name": "Any Environments"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must(t, http.MethodPut, "/api/Spaces-1/lifecycles/"+closed.ID(), opened)
+	if item := itemOf(t, w.apply(t, optionsOf()), setup.KindProject); item.Action != setup.ActionCreate {
+		t.Errorf("with a phase for all environments: %+v", item)
+	}
 }
 
 // TestNeighboursShareTheSteps: pipelines that share the example's projects do not

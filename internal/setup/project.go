@@ -114,8 +114,9 @@ func (s *scene) lifecycle(ctx context.Context) (Setting, error) {
 	return oneOf("lifecycle", "/LifecycleId", good...).shownAs(names, names(encoded(good[0]))), nil
 }
 
-// reaches tells whether a lifecycle lets releases go to an environment. Octopus
-// docs: a lifecycle without phases lets them go to every one.
+// reaches tells whether a lifecycle lets releases go to an environment sooner or
+// later. Octopus docs: a lifecycle without phases lets them go to every one, and
+// so does a phase without environments.
 func reaches(lifecycle octopus.Document, environmentID string) (bool, error) {
 	raw, _, err := lifecycle.Value("/Phases")
 	if err != nil || isNothing(raw) {
@@ -126,7 +127,8 @@ func reaches(lifecycle octopus.Document, environmentID string) (bool, error) {
 		return false, err
 	}
 	for _, phase := range phases {
-		if containsName(slices.Concat(phase.AutomaticDeploymentTargets, phase.OptionalDeploymentTargets), environmentID) {
+		named := slices.Concat(phase.AutomaticDeploymentTargets, phase.OptionalDeploymentTargets)
+		if len(named) == 0 || containsName(named, environmentID) {
 			return true, nil
 		}
 	}

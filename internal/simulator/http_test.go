@@ -149,10 +149,14 @@ func TestLifecycleAndDefects(t *testing.T) {
 			t.Errorf("expected both phases to be complete, got %v", phase)
 		}
 	}
+	lifecycle := w.get("/api/Spaces-1/lifecycles/" + ids["lifecycle"])
+	lifecycle["Phases"] = append(lifecycle["Phases"].([]any), object{"Name": "Any Environments"})
+	w.call(http.MethodPut, "/api/Spaces-1/lifecycles/"+ids["lifecycle"], lifecycle, 200)
+	deploy("elsewhere", 201)
 	dashboard := w.get("/api/Spaces-1/projects/" + ids["project"] + "/progression")
 	row := dashboard["Releases"].([]any)[0].(object)
-	if len(row["Deployments"].(object)) != 2 {
-		t.Errorf("expected deployments in two environments, got %v", row["Deployments"])
+	if len(row["Deployments"].(object)) != 3 {
+		t.Errorf("expected deployments in three environments, got %v", row["Deployments"])
 	}
 }
 

@@ -49,6 +49,15 @@ func phaseOf(lifecycle document, environmentID string) int {
 	})
 }
 
+// phaseFor is the index of the phase in which releases go to the environment, or -1: the one that
+// holds it, or else the first without environments, which is for all others (Octopus docs: lifecycles).
+func phaseFor(lifecycle document, environmentID string) int {
+	if held := phaseOf(lifecycle, environmentID); held >= 0 {
+		return held
+	}
+	return slices.IndexFunc(lifecycle.objects("Phases"), func(phase document) bool { return len(phaseEnvironments(phase)) == 0 })
+}
+
 // lifecycleOf is the lifecycle of a release: its channel's, or else its project's.
 func (s *Server) lifecycleOf(release document) document {
 	id := ""
@@ -69,7 +78,7 @@ func (s *Server) mayDeploy(release document, environmentID string) string {
 		return ""
 	}
 	environment := s.documents["environments"].get(environmentID)
-	phase := phaseOf(lifecycle, environmentID)
+	phase := phaseFor(lifecycle, environmentID)
 	if phase < 0 {
 		return fmt.Sprintf("Release '%s' cannot be deployed to environment '%s' because the environment is not in lifecycle '%s'.",
 			release.text("Version"), environment.text("Name"), lifecycle.text("Name"))
