@@ -46,7 +46,8 @@ func (d decision) encode() (json.RawMessage, error) {
 }
 
 // decide writes how the run is going to end.
-func (x *execution) decide(ctx context.Context, q *store.Queries, end ending) error {
+func (x *execution) decide(ctx context.Context, q *store.Queries) error {
+	end := x.decidedEnd
 	d := decision{Status: pipeline.Failed, Message: end.message, Remedy: end.remedy, From: end.from}
 	if end.kind == endCancel {
 		d.Status = pipeline.Cancelled
@@ -76,7 +77,7 @@ func (n *notYetError) Error() string { return n.text }
 // reached the end is put off, because a run that came next could do nothing
 // either, but not for longer than the stage had.
 func (x *execution) tidied(ctx context.Context, end ending) ending {
-	decided := end
+	x.decidedEnd = end
 	for _, part := range []struct {
 		doing, undone string
 		tidy          func(context.Context, *ending) error
@@ -90,7 +91,7 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 			continue
 		}
 		if open := x.putOff(ctx, err, end.message+" "+part.doing); open != nil {
-			x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error { return x.decide(ctx, q, decided) })
+			x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error { return x.decide(ctx, q) })
 			return *open
 		}
 		end.message += fmt.Sprintf(" %s: %s", part.undone, sentence(err.Error()))

@@ -45,6 +45,8 @@ type execution struct {
 	pauses []pipeline.Pause
 	// refusedByFreeze tells that Octopus has refused a deployment for a freeze.
 	refusedByFreeze bool
+	// decidedEnd is how the run is going to end while it is tidied up.
+	decidedEnd ending
 	// instead is what a new run puts out in this one's place; nil for none.
 	instead *goodRelease
 	// atEnd are written together with the end of the execution.

@@ -44,8 +44,8 @@ func (x *execution) mayChange(ctx context.Context) error {
 // verify goes on looking and changes nothing.
 func (x *execution) holdBack(ctx context.Context, tx pgx.Tx) (over bool, err error) {
 	q := store.New(tx)
-	if x.run.CancelRequestedAt != nil {
-		return false, nil
+	if x.run.CancelRequestedAt != nil || x.run.Ending != nil {
+		return false, nil // tidying up goes on
 	}
 	if x.pauses, err = pausesOf(ctx, q, x.run.Lane); err != nil {
 		return false, err

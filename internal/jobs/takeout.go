@@ -30,7 +30,7 @@ func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
 		return x.keepTargets(ctx, end, plan.Short)
 	}
 	if len(plan.Remove) > 0 {
-		if err := x.saveDecision(ctx, *end); err != nil {
+		if err := x.saveDecision(ctx); err != nil {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ func (x *execution) planTakeOut(ctx context.Context) (pipeline.TakeOut, error) {
 
 // saveDecision writes how the run ends, together with what the stage has seen:
 // afterwards that is out of date.
-func (x *execution) saveDecision(ctx context.Context, end ending) error {
+func (x *execution) saveDecision(ctx context.Context) error {
 	if x.run.Ending != nil {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (x *execution) saveDecision(ctx context.Context, end ending) error {
 				return err
 			}
 		}
-		return x.decide(ctx, q, end)
+		return x.decide(ctx, q)
 	})
 	if err == nil {
 		x.atEnd = nil
