@@ -33,6 +33,7 @@ const (
 	idOtherTriggers  = "other-triggers"
 	idPolicy         = "machine-policy"
 	idSubscription   = "subscription"
+	idExample        = "example"
 	idTargets        = "targets"
 	idTargetPolicy   = "target-policy"
 	idUnavailable    = "unavailable-targets"

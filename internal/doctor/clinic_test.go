@@ -63,6 +63,8 @@ type clinic struct {
 	text     string // of regrow.yaml
 	env      map[string]string
 	database *fakeDatabase
+	// shell is the language of the example that setup makes; "" means none.
+	shell string
 	// change turns the knobs of an examination.
 	change []func(*doctor.Options)
 
@@ -104,8 +106,35 @@ func (d *fakeDatabase) Close() { d.closed = true }
 // past is how long the simulated server has been at work.
 const past = time.Hour
 
-// newClinic sets everything up through setup, an hour ago.
+// newClinic is over an Octopus in which people have made what is theirs to make.
 func newClinic(t *testing.T, scene simulator.HelloWorldOptions) *clinic {
+	t.Helper()
+	c := newEmptyClinic(t)
+	scene.NoTrigger = true
+	var err error
+	if c.scene, err = c.octopus.HelloWorld(scene); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// newExampleClinic is over an Octopus in which setup has made all that there is,
+// for a pipeline that names all that it may.
+func newExampleClinic(t *testing.T, shell string) *clinic {
+	t.Helper()
+	c := newEmptyClinic(t)
+	c.shell = shell
+	c.configure("environment: Development\n", "environment: Development\n    tenant: Acme\n")
+	c.configure("project: Hello World Infrastructure,", "project: Hello World Infrastructure, channel: Default,")
+	c.configure("project: Hello World,", "project: Hello World, channel: Fast,")
+	c.octopus.Advance(time.Minute)
+	c.setUp()
+	c.octopus.Advance(past - time.Minute)
+	return c
+}
+
+// newEmptyClinic is over an Octopus that has begun an hour ago.
+func newEmptyClinic(t *testing.T) *clinic {
 	t.Helper()
 	c := &clinic{t: t, text: wholeConfig, database: &fakeDatabase{deliveries: map[string]time.Time{}}}
 	c.octopus = simulator.New(simulator.Options{APIKey: apiKey, Start: time.Now().Add(-past)})
@@ -115,11 +144,6 @@ func newClinic(t *testing.T, scene simulator.HelloWorldOptions) *clinic {
 	c.env = map[string]string{
 		"PUBLIC_URL": own, "DATABASE": "postgres://regrow:db-pass-7f2c@db.invalid/regrow", "TOKEN": operatorToken,
 		"OCTOPUS_URL": c.address, "API_KEY": apiKey, "GITHUB": githubSecret, "OCTOPUS": octopusSecret, "BUILD": buildSecret,
-	}
-	scene.NoTrigger = true
-	var err error
-	if c.scene, err = c.octopus.HelloWorld(scene); err != nil {
-		t.Fatal(err)
 	}
 	return c
 }
@@ -145,14 +169,24 @@ func (c *clinic) setUp() {
 	}
 	client := c.client()
 	for _, p := range loaded.Pipelines {
-		options, err := setup.FromConfig(loaded, p.Name)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if _, err := setup.Apply(c.t.Context(), client, options, nil); err != nil {
+		if _, err := setup.Apply(c.t.Context(), client, c.setupOptions(p.Name), nil); err != nil {
 			c.t.Fatal(err)
 		}
 	}
+}
+
+func (c *clinic) setupOptions(pipeline string) setup.Options {
+	c.t.Helper()
+	loaded, err := c.load()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	options, err := setup.FromConfig(loaded, pipeline)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	options.Example, options.Shell = c.shell != "", c.shell
+	return options
 }
 
 // serve makes a server whose handler is wrapped in what wrap returns when a
@@ -213,7 +247,7 @@ func (c *clinic) configure(old, replacement string) {
 
 func (c *clinic) client() *octopus.Client {
 	c.t.Helper()
-	client, err := octopus.New(octopus.Config{URL: c.address, APIKey: apiKey, Space: "Default", RequestsPerMinute: 100_000})
+	client, err := octopus.New(octopus.Config{URL: c.address, APIKey: apiKey, Space: "Default", RequestsPerMinute: 100_000, Rereads: 3, Settling: time.Millisecond})
 	if err != nil {
 		c.t.Fatal(err)
 	}

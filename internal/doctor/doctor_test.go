@@ -16,6 +16,7 @@ import (
 	"regrow/internal/config"
 	"regrow/internal/doctor"
 	"regrow/internal/octopus"
+	"regrow/internal/setup"
 	"regrow/internal/simulator"
 )
 
@@ -220,6 +221,12 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// passingFaults make a fifth of all requests fail.
+var passingFaults = []simulator.Fault{
+	{Status: 503, Probability: 0.045}, {Status: 429, RetryAfter: "0", EmptyBody: true, Probability: 0.045}, {DropBefore: true, Probability: 0.045},
+	{DropAfter: true, Probability: 0.045}, {Truncate: true, Probability: 0.045},
+}
+
 // A fault that passes by itself is no finding.
 func TestPassingFaultsChangeNothing(t *testing.T) {
 	t.Parallel()
@@ -227,10 +234,7 @@ func TestPassingFaultsChangeNothing(t *testing.T) {
 	c.set("environments/"+c.scene.EnvironmentID, "UseGuidedFailure", true)
 	c.set(c.only("projecttriggers", ""), "IsDisabled", true)
 	calm := c.examine()
-	for _, f := range []simulator.Fault{
-		{Status: 503, Probability: 0.045}, {Status: 429, RetryAfter: "0", EmptyBody: true, Probability: 0.045}, {DropBefore: true, Probability: 0.045},
-		{DropAfter: true, Probability: 0.045}, {Truncate: true, Probability: 0.045},
-	} {
+	for _, f := range passingFaults {
 		if _, err := c.octopus.Faults().Add(f); err != nil {
 			t.Fatal(err)
 		}
@@ -256,8 +260,7 @@ func sameReport(a, b doctor.Report) bool {
 // No report holds a secret, whatever others say.
 func TestReportsHoldNoSecrets(t *testing.T) {
 	t.Parallel()
-	secrets := []string{apiKey, githubSecret, octopusSecret, operatorToken, "db-pass-7f2c"}
-	chatty := "it is all about " + strings.Join(secrets, ", ") + " at postgres://regrow:db-pass-7f2c@db.invalid/regrow"
+	chatty := "it is all about " + strings.Join(allSecrets, ", ") + " at postgres://regrow:db-pass-7f2c@db.invalid/regrow"
 	for name, break_ := range map[string]func(*clinic){
 		"nothing": func(*clinic) {},
 		"a chatty database": func(c *clinic) {
@@ -295,14 +298,40 @@ func TestReportsHoldNoSecrets(t *testing.T) {
 			t.Parallel()
 			c := newClinic(t, simulator.HelloWorldOptions{}).ready()
 			break_(c)
-			said := text(c.examine())
-			for _, secret := range secrets {
-				if strings.Contains(said, secret) {
-					t.Errorf("the report holds %q:\n%s", secret, said)
-				}
-			}
+			c.wantNoSecrets()
 		})
 	}
+	t.Run("drift of the example", func(t *testing.T) {
+		t.Parallel()
+		c := newExampleClinic(t, setup.Bash)
+		project := c.send(http.MethodGet, c.only("projects", "Hello World Infrastructure"), nil)
+		c.edit("variables/"+project["VariableSetId"].(string), func(d map[string]any) {
+			for _, v := range d["Variables"].([]any) {
+				v := v.(map[string]any)
+				v["Type"], v["IsSensitive"], v["Value"] = "String", false, apiKey
+			}
+		})
+		c.set(c.only("projects", "Hello World"), "ProjectConnectivityPolicy.SkipMachineBehavior", octopusSecret)
+		if report := c.wantNoSecrets(); of(t, report, "example").Severity != doctor.Warning {
+			t.Errorf("nothing is said about the example:\n%s", text(report))
+		}
+	})
+}
+
+// allSecrets are those of regrow.yaml.
+var allSecrets = []string{apiKey, githubSecret, octopusSecret, operatorToken, "db-pass-7f2c"}
+
+// wantNoSecrets fails when a report holds one.
+func (c *clinic) wantNoSecrets() doctor.Report {
+	c.t.Helper()
+	report := c.examine()
+	said := text(report)
+	for _, secret := range allSecrets {
+		if strings.Contains(said, secret) {
+			c.t.Errorf("the report holds %q:\n%s", secret, said)
+		}
+	}
+	return report
 }
 
 // docs/doctor.md has one row for each check, in the order of the report.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,31 +10,18 @@ import (
 	"regrow/internal/setup"
 )
 
-// inspect asks regrow setup what it would do for the pipeline. So what setup
-// keeps right and what doctor finds wrong are the same settings.
-func (x *patient) inspect(ctx context.Context) (setup.Plan, error) {
-	client, err := x.ready.need(ctx)
-	if err != nil {
-		return setup.Plan{}, err
-	}
-	options, err := setup.FromConfig(x.config, x.Name)
-	if err != nil {
-		return setup.Plan{}, err
-	}
-	return setup.Inspect(ctx, client, options)
-}
-
 // item is what setup says of the one resource of a kind.
 func (x *patient) item(ctx context.Context, kind setup.Kind) (setup.Item, error) {
-	plan, err := x.plan.get(ctx)
+	known, err := x.blueprint.get(ctx)
 	if err != nil {
 		return setup.Item{}, err
 	}
-	i := slices.IndexFunc(plan.Items, func(i setup.Item) bool { return i.Kind == kind })
+	items := known.plan.Items
+	i := slices.IndexFunc(items, func(i setup.Item) bool { return i.Kind == kind })
 	if i < 0 {
 		return setup.Item{}, fmt.Errorf("the plan of regrow setup has no %s", kind)
 	}
-	return plan.Items[i], nil
+	return items[i], nil
 }
 
 // drift says what setup would do about a resource. absent is how bad it is when
@@ -79,7 +67,7 @@ func (x *patient) blocked(item setup.Item) finding {
 func linesOf(changes []setup.Change) []string {
 	lines := make([]string, len(changes))
 	for i, c := range changes {
-		lines[i] = fmt.Sprintf("%s: %s → %s.", capitalized(c.Field), c.From, c.To)
+		lines[i] = fmt.Sprintf("%s: %s → %s.", capitalized(c.Field), cmp.Or(c.From, "nothing"), c.To)
 	}
 	return lines
 }

@@ -1,6 +1,9 @@
 package doctor_test
 
 import (
+	"fmt"
+	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -8,138 +11,188 @@ import (
 	"testing"
 	"unicode"
 
-	"pgregory.net/rapid"
-
 	"regrow/internal/doctor"
 	"regrow/internal/octopus"
 	"regrow/internal/setup"
+	"regrow/internal/setup/setuptest"
 	"regrow/internal/simulator"
 )
 
-// collectionOf says where resources of a kind are.
-var collectionOf = map[setup.Kind]octopus.Collection{
-	setup.KindMachinePolicy: octopus.MachinePolicies, setup.KindTrigger: octopus.ProjectTriggers,
-	setup.KindSubscription: octopus.Subscriptions, setup.KindTenant: octopus.Tenants,
-}
-
-// checkOf says which check is for it.
+// checkOf says which check is for a kind of things. All others are the example's.
 var checkOf = map[setup.Kind]string{
-	setup.KindMachinePolicy: "machine-policy", setup.KindTrigger: "trigger", setup.KindSubscription: "subscription", setup.KindTenant: "tenant",
+	setup.KindMachinePolicy: "machine-policy", setup.KindTrigger: "trigger", setup.KindSubscription: "subscription",
 }
 
-// managed is one setting that setup keeps right, and where.
-type managed struct {
-	kind    setup.Kind
-	id      string
-	setting setup.Setting
+// drift is an example that people change by hand.
+type drift struct {
+	*clinic
+	client  *octopus.Client
+	options setup.Options
+	every   []setuptest.Managed
+	// elsewhere is a lifecycle that does not reach the pipeline's environment.
+	elsewhere string
+	healthy   map[string]doctor.Severity
+	// stormy: nothing of regrow works at the first try.
+	stormy bool
 }
 
-// managedSettings lists all of them, without those that cannot be seen.
-func managedSettings(c *clinic) []managed {
-	c.t.Helper()
-	loaded, err := c.load()
+func newDrift(t *testing.T, shell string) *drift {
+	t.Helper()
+	c := newExampleClinic(t, shell)
+	d := &drift{clinic: c, client: c.client(), options: c.setupOptions("hello-world")}
+	plan, err := setup.Inspect(t.Context(), d.client, d.options)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	options, err := setup.FromConfig(loaded, "hello-world")
-	if err != nil {
-		c.t.Fatal(err)
+	d.every = setuptest.All(plan)
+	other := c.send(http.MethodPost, "environments", map[string]any{"Name": "Production"})
+	d.elsewhere = c.send(http.MethodPost, "lifecycles", setuptest.ElsewhereOnly(other["Id"].(string)))["Id"].(string)
+	report := c.examine()
+	if report.Status != doctor.AllFine || of(t, report, "example").Severity != doctor.OK {
+		t.Fatalf("before anything was changed:\n%s", text(report))
 	}
-	plan, err := setup.Inspect(c.t.Context(), c.client(), options)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	var all []managed
-	for _, item := range plan.Items {
-		for _, setting := range item.Settings {
-			if setting.Shape != setup.Secret {
-				all = append(all, managed{item.Kind, item.ID, setting})
-			}
-		}
-	}
-	return all
+	d.healthy = severitiesOf(report)
+	return d
 }
 
-// wrongValue is another value than a setting's.
-func wrongValue(t *rapid.T, shape setup.Shape) any {
-	switch shape {
-	case setup.Flag:
-		return nil // turned round instead
-	case setup.Span:
-		return rapid.SampledFrom([]string{"00:00:00", "00:02:01", "1.00:02:00", "00:05:01", "23:59:59"}).Draw(t, "span")
-	case setup.Nothing:
-		return "0 0 " + rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "hour") + " * * *"
-	case setup.Set:
-		return rapid.SliceOfNDistinct(rapid.StringMatching("[A-Z][a-z]{3,8}"), 1, 3, rapid.ID[string]).Draw(t, "set")
-	case setup.Member:
-		return []string{}
-	default:
-		return rapid.StringMatching("[A-Z][a-z]{3,12}").Draw(t, "text")
-	}
-}
-
-// A change by hand of any setting that setup keeps is named by the check that is
-// for it, and setup makes all right again.
-func TestEveryChangedSettingIsNamed(t *testing.T) {
+// A change by hand of any setting that setup keeps, the example's included, is
+// named, and no other is; setup repairs exactly that one.
+func TestEveryChangedSettingIsNamedAndRepaired(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, simulator.HelloWorldOptions{Tenant: "Acme"})
-	c.configure("environment: Development\n", "environment: Development\n    tenant: Acme\n")
-	connect := func() {
-		c.set("tenants/"+c.scene.TenantID, "ProjectEnvironments",
-			map[string][]string{c.scene.ProjectID: {c.scene.EnvironmentID}, c.scene.InfrastructureProjectID: {c.scene.EnvironmentID}})
+	for _, shell := range []string{setup.Bash, setup.PowerShell} {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			d := newDrift(t, shell)
+			kinds := map[setup.Kind]int{}
+			for i, m := range d.every {
+				kinds[m.Item.Kind]++
+				d.changeAndRepair(m, i)
+				if t.Failed() {
+					return
+				}
+			}
+			if len(d.every) < 75 || len(kinds) != 8 {
+				t.Errorf("setup keeps %d settings, of %v", len(d.every), kinds)
+			}
+			if after := severitiesOf(d.examine()); !maps.Equal(after, d.healthy) {
+				t.Errorf("in the end:\n%v\nbefore:\n%v", after, d.healthy)
+			}
+		})
 	}
-	connect()
-	c.ready()
-	all := managedSettings(c)
-	kinds := map[setup.Kind]int{}
-	for _, m := range all {
-		kinds[m.kind]++
-	}
-	if len(kinds) != len(checkOf) || len(all) < 20 {
-		t.Fatalf("setup keeps %v", kinds)
-	}
-	rapid.Check(t, func(rt *rapid.T) {
-		m := rapid.SampledFrom(all).Draw(rt, "setting")
-		spoil(rt, c, m)
-		check := of(t, c.examine(), checkOf[m.kind])
-		if check.Severity != doctor.Warning && check.Severity != doctor.Error {
-			rt.Errorf("%s of the %s was changed, and %s is %s: %s", m.setting.Field, m.kind, check.ID, check.Severity, check.Message)
-		}
-		if m.kind == setup.KindTenant {
-			connect()
-			return // people connect tenants, unless in an example
-		}
-		field := strings.ToUpper(m.setting.Field[:1]) + m.setting.Field[1:]
-		if !slices.ContainsFunc(check.Details, func(d string) bool { return strings.HasPrefix(d, field+": ") }) {
-			rt.Errorf("%s does not name %q: %q", check.ID, field, check.Details)
-		}
-		if !strings.Contains(check.Remedy, "regrow setup --pipeline hello-world") {
-			rt.Errorf("the remedy is %q", check.Remedy)
-		}
-		c.setUp()
-		if again := of(t, c.examine(), checkOf[m.kind]); again.Severity != doctor.OK {
-			rt.Fatalf("after setup: %+v", again)
-		}
-	})
 }
 
-// spoil writes a wrong value by hand.
-func spoil(rt *rapid.T, c *clinic, m managed) {
-	path := string(collectionOf[m.kind]) + "/" + m.id
-	value := wrongValue(rt, m.setting.Shape)
-	c.edit(path, func(d map[string]any) {
-		names := strings.Split(strings.TrimPrefix(m.setting.Pointer, "/"), "/")
-		for _, name := range names[:len(names)-1] {
-			d = d[name].(map[string]any)
-		}
-		last := names[len(names)-1]
-		if m.setting.Shape == setup.Flag {
-			now, _ := d[last].(bool)
-			value = !now
-		}
-		d[last] = value
-	})
+// The same for some of them while a fifth of all requests fails.
+func TestChangedSettingsAreNamedAndRepairedThroughFaults(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{setup.Bash, setup.PowerShell} {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			d := newDrift(t, shell)
+			d.change = append(d.change, func(o *doctor.Options) { o.Tries = 12 })
+			d.stormy = true
+			const samples = 6
+			for i := range samples {
+				d.changeAndRepair(d.every[(2*i+1)*len(d.every)/(2*samples)], i)
+			}
+			d.calm()
+			if after := severitiesOf(d.examine()); !maps.Equal(after, d.healthy) {
+				t.Errorf("in the end:\n%v\nbefore:\n%v", after, d.healthy)
+			}
+		})
+	}
 }
+
+// changeAndRepair changes one setting by hand, to a wrong value of a number, has
+// doctor name it and setup repair it. That doctor is content after that shows
+// when it names the next one only.
+func (d *drift) changeAndRepair(m setuptest.Managed, number int) {
+	d.t.Helper()
+	d.calm()
+	before := d.document(m)
+	changed := m.Spoiled(before, d.elsewhere, number)
+	d.send(http.MethodPut, setuptest.Path(m.Item), changed)
+	d.storm()
+	report := d.examine()
+	d.wantNamed(report, m)
+	done, err := setup.Apply(d.t.Context(), d.client, d.options, nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, item := range done.Items {
+		if item.Action == setup.ActionLeave {
+			continue
+		}
+		if item.ID != m.Item.ID || len(item.Changes) != 1 || item.Changes[0].Field != m.Setting.Field {
+			d.t.Errorf("to repair %s, setup did this: %s %q: %s %+v", m, item.Kind, item.Name, item.Action, item.Changes)
+		}
+	}
+	d.calm()
+	if got, want := d.lasting(d.document(m)), d.lasting(before); got != want {
+		d.t.Errorf("after repairing %s:\n%s\nbefore:\n%s", m, got, want)
+	}
+}
+
+func (d *drift) document(m setuptest.Managed) octopus.Document {
+	d.t.Helper()
+	document, err := octopus.NewDocument(d.send(http.MethodGet, setuptest.Path(m.Item), nil))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return document
+}
+
+func (d *drift) lasting(document octopus.Document) string {
+	d.t.Helper()
+	text, err := setuptest.Lasting(document)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return text
+}
+
+// wantNamed fails unless a report names a setting, from what to what and how to
+// repair it, and no other setting.
+func (d *drift) wantNamed(report doctor.Report, m setuptest.Managed) {
+	d.t.Helper()
+	field := strings.ToUpper(m.Setting.Field[:1]) + m.Setting.Field[1:]
+	named, line, remedy := "example", fmt.Sprintf("%s%s %q: %s: ", strings.ToUpper(string(m.Item.Kind[:1])), m.Item.Kind[1:], m.Item.Name, field),
+		"regrow setup --pipeline hello-world --example hello-world"
+	if d.shell != setup.Bash {
+		remedy += " --shell " + d.shell
+	}
+	if check, own := checkOf[m.Item.Kind]; own {
+		named, line, remedy = check, field+": ", "regrow setup --pipeline hello-world"
+	}
+	for _, id := range append(slices.Collect(maps.Values(checkOf)), "example") {
+		check := of(d.t, report, id)
+		if id != named {
+			if check.Severity != doctor.OK {
+				d.t.Errorf("%s was changed, and %s speaks: %+v", m, id, check)
+			}
+			continue
+		}
+		details := slices.DeleteFunc(slices.Clone(check.Details), func(line string) bool { return strings.HasPrefix(line, "Once the example") })
+		if check.Severity != doctor.Warning && check.Severity != doctor.Error || check.Remedy != remedy ||
+			len(details) != 1 || !strings.HasPrefix(details[0], line) || !strings.Contains(details[0], " → ") {
+			d.t.Errorf("%s was changed, which is said with %q and remedied with %q: %+v", m, line, remedy, check)
+		}
+	}
+}
+
+// storm lets a fifth of all requests fail from now on, if that is asked for.
+func (d *drift) storm() {
+	d.t.Helper()
+	if !d.stormy {
+		return
+	}
+	for _, f := range passingFaults {
+		if _, err := d.octopus.Faults().Add(f); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+func (d *drift) calm() { d.octopus.Faults().Clear() }
 
 // The permissions that doctor asks for are those that docs/octopus.md lists.
 func TestPermissionsAreTheDocumentedOnes(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"regrow/internal/doctor"
+	"regrow/internal/setup"
 	"regrow/internal/simulator"
 	"regrow/internal/store"
 )
@@ -32,28 +33,39 @@ type planted struct {
 // Every fault makes the check speak that it is for, and no other.
 func TestEveryFaultIsFoundByItsCheck(t *testing.T) {
 	t.Parallel()
-	healthy := severitiesOf(newClinic(t, simulator.HelloWorldOptions{}).ready().examine())
 	spoke := map[string]bool{}
-	cases := map[string]planted{}
-	for _, some := range []map[string]planted{ownFaults(), serverFaults(), sourceFaults(), placeFaults(), settingFaults(), targetFaults(), hourFaults()} {
-		maps.Copy(cases, some)
-	}
-	for _, fault := range cases {
-		spoke[fault.id] = true
+	for _, surroundings := range []struct {
+		start  func(*testing.T) *clinic
+		faults []map[string]planted
+	}{
+		{
+			func(t *testing.T) *clinic { t.Helper(); return newClinic(t, simulator.HelloWorldOptions{}).ready() },
+			[]map[string]planted{ownFaults(), serverFaults(), sourceFaults(), placeFaults(), settingFaults(), targetFaults(), hourFaults()},
+		},
+		{
+			func(t *testing.T) *clinic { t.Helper(); return newExampleClinic(t, setup.PowerShell) },
+			[]map[string]planted{exampleFaults()},
+		},
+	} {
+		healthy := severitiesOf(surroundings.start(t).examine())
+		cases := map[string]planted{}
+		for _, some := range surroundings.faults {
+			maps.Copy(cases, some)
+		}
+		for name, fault := range cases {
+			spoke[fault.id] = true
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c := surroundings.start(t)
+				fault.break_(c)
+				fault.check(t, c.examine(), healthy)
+			})
+		}
 	}
 	for _, d := range doctor.Catalogue() {
 		if !spoke[d.ID] {
 			t.Errorf("no fault makes the check %s speak", d.ID)
 		}
-	}
-	for name, fault := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newClinic(t, simulator.HelloWorldOptions{}).ready()
-			fault.break_(c)
-			report := c.examine()
-			fault.check(t, report, healthy)
-		})
 	}
 }
 
@@ -172,7 +184,7 @@ func (unresolved) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func serverFaults() map[string]planted {
 	everythingThere := []string{"octopus-version", "api-key", "space", "clock", "deliveries", "permissions", "environment", "infrastructure-project", "application-project",
-		"channels", "lifecycle", "machine-policy", "trigger", "other-triggers", "subscription", "targets", "target-policy", "unavailable-targets", "guided-failure",
+		"channels", "lifecycle", "machine-policy", "trigger", "other-triggers", "subscription", "example", "targets", "target-policy", "unavailable-targets", "guided-failure",
 		"freezes", "override"}
 	answering := func(f simulator.Fault) func(*clinic) {
 		return func(c *clinic) {

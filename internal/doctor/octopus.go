@@ -118,6 +118,10 @@ func (s steadfast) EventCategories(ctx context.Context) ([]string, error) {
 	return once(ctx, s, "event categories", s.Octopus.EventCategories)
 }
 
+func (s steadfast) HasPackage(ctx context.Context, packageID, version string) (bool, error) {
+	return once(ctx, s, "package "+packageID+" "+version, func(ctx context.Context) (bool, error) { return s.Octopus.HasPackage(ctx, packageID, version) })
+}
+
 func (s steadfast) Freezes(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Freeze, error) {
 	return again(ctx, s, func(ctx context.Context) ([]octopus.Freeze, error) {
 		return s.Octopus.Freezes(ctx, projectID, environmentID, tenantID)

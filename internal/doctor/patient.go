@@ -10,7 +10,6 @@ import (
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
-	"regrow/internal/setup"
 )
 
 // patient is a pipeline that is looked at, and what is known of what it needs.
@@ -25,7 +24,7 @@ type patient struct {
 	tenant                      *fact[tenant]
 	infrastructure, application *fact[project]
 	targets                     *fact[[]octopus.Target]
-	plan                        *fact[setup.Plan]
+	blueprint                   *fact[blueprint]
 }
 
 // environment is what matters of an environment.
@@ -77,7 +76,7 @@ func (e *examination) newPatient(ctx context.Context, p pipeline.Pipeline) *pati
 	x.infrastructure = newFact(ctx, idInfrastructure, x.projectNamed(p.Infrastructure.Project))
 	x.application = newFact(ctx, idApplication, x.projectNamed(p.Application.Project))
 	x.targets = newFact(ctx, idTargets, x.listTargets)
-	x.plan = newFact(ctx, idPolicy, x.inspect)
+	x.blueprint = newFact(ctx, idPolicy, x.inspect)
 	return x
 }
 
@@ -95,6 +94,7 @@ func (x *patient) group() group {
 		{idTrigger, x.triggerFits},
 		{idOtherTriggers, x.oneTriggerReacts},
 		{idSubscription, x.subscriptionFits},
+		{idExample, x.exampleIsWhole},
 		{idTargets, x.targetsFit},
 		{idTargetPolicy, x.targetsFollowPolicy},
 		{idUnavailable, x.skipsUnavailable},

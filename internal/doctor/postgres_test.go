@@ -88,7 +88,7 @@ func (c *clinic) begin(pool *pgxpool.Pool, releaseID string) store.Run {
 	must(err)
 	run, err := q.InsertRun(ctx, store.InsertRunParams{
 		ID: uuid.Must(uuid.NewV7()), Pipeline: line.Name, Number: number, DeliveryID: deliver(c.t, pool, "github", now), Server: line.Server.Name, Lane: line.Lane(),
-		Config: line, Ref: "refs/heads/main", CommitSha: "abc", Stage: pipeline.Provision, CreatedAt: now,
+		Config: pipeline.Snapshot{Pipeline: line}, Ref: "refs/heads/main", CommitSha: "abc", Stage: pipeline.Provision, CreatedAt: now,
 	})
 	must(err)
 	for i, stage := range pipeline.Stages() {
