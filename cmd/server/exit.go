@@ -95,15 +95,15 @@ func exitCode(err error) int {
 	if problem, ok := errors.AsType[*client.Error](err); ok {
 		return exitOfProblem(problem.Status)
 	}
-	if refused, ok := errors.AsType[*octopus.Error](err); ok {
-		return exitOfOctopus(refused)
-	}
+	refused, byOctopus := errors.AsType[*octopus.Error](err)
 	_, notReached := errors.AsType[*url.Error](err)
 	switch {
 	case errors.Is(err, errTimeout):
 		return exitTimeout
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled): // also what was under way in Octopus then
 		return exitInterrupted
+	case byOctopus:
+		return exitOfOctopus(refused)
 	case notReached:
 		return exitUnreachable
 	default:

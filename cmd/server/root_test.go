@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"regrow/internal/client"
+	"regrow/internal/octopus"
 )
 
 func everyCommand(t *testing.T) []*cobra.Command {
@@ -175,6 +178,10 @@ func TestExitCodes(t *testing.T) {
 		"run superseded": {ran(&endedError{status: client.RunStatusSuperseded}), 5},
 		"run cancelled":  {ran(&endedError{status: client.RunStatusCancelled}), 6},
 		"timeout":        {ran(&brokenOff{cause: errTimeout}), 7},
+		"Octopus away":   {ran(&octopus.Error{Kind: octopus.Transient}), 3},
+		"interrupted":    {ran(context.Canceled), 130},
+		// What Octopus was at may have its effect all the same; see octopus.Error.
+		"interrupted in a write": {ran(fmt.Errorf("%w: %w", &octopus.Error{Kind: octopus.Transient}, context.Canceled)), 130},
 	}
 	for name, test := range tests {
 		if got := exitCode(test.err); got != test.want {
