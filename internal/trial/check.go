@@ -73,7 +73,7 @@ var marker = regexp.MustCompile(`\[regrow run ([0-9a-f-]{36})(?: ([^\]]+))?\]`)
 
 // attribute finds out for which run regrow did what.
 func (c *checker) attribute() {
-	for _, entry := range c.Journal {
+	for i, entry := range c.Journal {
 		if entry.Actor != simulator.ActorAPI || !strings.HasPrefix(entry.Requester, "regrow") {
 			continue
 		}
@@ -81,7 +81,7 @@ func (c *checker) attribute() {
 		case simulator.ReleaseCreated, simulator.DeploymentCreated, simulator.RunbookRunCreated:
 			c.attributeMade(entry)
 		case simulator.OverrideSet, simulator.OverrideCleared:
-			if byDeployment(entry) {
+			if byDeployment(entry) || c.carriedAlong(i) {
 				continue
 			}
 			run, known := c.releases[entry.ReleaseID]
@@ -193,4 +193,31 @@ func show(e simulator.Entry) string {
 		text += " " + e.Name
 	}
 	return text
+}
+
+// carriedAlong tells whether an override was set only because a run wrote the
+// project for the sake of another one: it had read the project before a deployment
+// took the override away. Octopus has nothing against that; the run whose override
+// it is clears it in the end.
+func (c *checker) carriedAlong(at int) bool {
+	e := c.Journal[at]
+	for i := at - 1; e.Effect == simulator.OverrideSet && i >= 0; i-- {
+		before := c.Journal[i]
+		if spotOf(before) != spotOf(e) || before.Effect != simulator.OverrideSet && before.Effect != simulator.OverrideCleared {
+			continue
+		}
+		return before.Effect == simulator.OverrideCleared && byDeployment(before) && before.ReleaseID == e.ReleaseID && c.changesAnother(at)
+	}
+	return false
+}
+
+// changesAnother tells whether the write of a project that changed an override
+// changed that of another environment, too.
+func (c *checker) changesAnother(at int) bool {
+	e := c.Journal[at]
+	return slices.ContainsFunc(c.Journal[max(0, at-1):min(at+2, len(c.Journal))], func(near simulator.Entry) bool {
+		changed := near.Effect == simulator.OverrideSet || near.Effect == simulator.OverrideCleared
+		return changed && !byDeployment(near) && near.Actor == simulator.ActorAPI && near.Time.Equal(e.Time) &&
+			near.ProjectID == e.ProjectID && near.EnvironmentID != e.EnvironmentID
+	})
 }
