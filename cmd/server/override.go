@@ -9,7 +9,6 @@ import (
 
 	"regrow/internal/app"
 	"regrow/internal/config"
-	"regrow/internal/jobs"
 	"regrow/internal/octopus"
 )
 
@@ -150,10 +149,5 @@ func (at *located) change(ctx context.Context, p *place, do func(context.Context
 	if address == "" {
 		return usagef("%s names no database, whose lock keeps a running regrow from changing the project at the same moment; if none runs, add --no-lock", p.file.path)
 	}
-	pool, err := openPool(ctx, address, 1)
-	if err != nil {
-		return fmt.Errorf("%w\nThe lock on the project is there. If no regrow runs, add --no-lock", err)
-	}
-	defer pool.Close()
-	return jobs.ChangeProject(ctx, pool, at.server.URL, at.project.ID, patiently)
+	return changeLocked(ctx, address, at.server.URL, at.project.ID, patiently)
 }

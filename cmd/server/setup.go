@@ -35,6 +35,7 @@ type setupCommand struct {
 	shell       string
 	dryRun, yes bool
 	writeSecret bool
+	noLock      bool
 	only        []string
 }
 
@@ -73,6 +74,7 @@ the permissions that it needs.
 	flags.BoolVarP(&c.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&c.writeSecret, "write-secret", false, "send the subscription's secret again, which Octopus never shows")
 	flags.StringSliceVar(&c.only, "only", nil, "only these `kinds` of things, such as \"machine policy\",trigger,subscription")
+	flags.BoolVar(&c.noLock, "no-lock", false, "change projects without the database's lock, while nothing else changes them")
 	complete(cmd, "example", theExample)
 	complete(cmd, "shell", setup.Bash, setup.PowerShell)
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "yes")
@@ -162,6 +164,11 @@ func (c *setupCommand) options() (setup.Options, config.Server, error) {
 	options.Example, options.Shell, options.WriteSecret = c.example != "", c.shell, c.writeSecret
 	options.Only = only
 	server, _ := loaded.Server(options.Pipeline.Server.Name) // the configuration was checked
+	if database := loaded.Database.URL.Reveal(); database != "" && !c.noLock {
+		options.Exclusively = func(ctx context.Context, projectID string, change func(context.Context) error) error {
+			return changeLocked(ctx, database, server.URL, projectID, change)
+		}
+	}
 	return options, server, nil
 }
 
