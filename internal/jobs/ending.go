@@ -73,9 +73,9 @@ func (n *notYetError) Error() string { return n.text }
 
 // tidied clears the run's own override, if it still stands, and, where that is
 // wanted, cancels what Octopus does for the run and removes its new targets,
-// before the run ends. While Octopus cannot be
-// reached the end is put off, because a run that came next could do nothing
-// either, but not for longer than the stage had.
+// before the run ends. While Octopus cannot be reached the end is put off, because
+// a run that came next could do nothing either, but not for longer than the stage
+// had.
 func (x *execution) tidied(ctx context.Context, end ending) ending {
 	x.decidedEnd = end
 	for _, part := range []struct {
@@ -91,10 +91,13 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 			continue
 		}
 		if open := x.putOff(ctx, err, end.message+" "+part.doing); open != nil {
-			x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error { return x.decide(ctx, q) })
+			x.atEnd = append(x.atEnd, x.decide)
 			return *open
 		}
 		end.message += fmt.Sprintf(" %s: %s", part.undone, sentence(err.Error()))
+	}
+	if x.rolledBack() && !x.gaveBack {
+		return x.putInstead(ctx, end)
 	}
 	return end
 }

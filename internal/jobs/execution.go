@@ -47,6 +47,8 @@ type execution struct {
 	refusedByFreeze bool
 	// decidedEnd is how the run is going to end while it is tidied up.
 	decidedEnd ending
+	// gaveBack tells that no target of the run is left to be taken out.
+	gaveBack bool
 	// instead is what a new run puts out in this one's place; nil for none.
 	instead *goodRelease
 	// atEnd are written together with the end of the execution.

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"time"
 
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -21,6 +22,7 @@ type Octopus interface {
 
 	Targets(ctx context.Context, query octopus.TargetQuery) ([]octopus.Target, error)
 	Target(ctx context.Context, id string) (octopus.Target, error)
+	LastChecked(ctx context.Context, id string) (time.Time, error)
 	DeleteTarget(ctx context.Context, id string) error
 
 	Release(ctx context.Context, id string) (octopus.Release, error)

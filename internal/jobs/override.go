@@ -45,7 +45,7 @@ func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error)
 		return false, nil
 	}
 	if x.octopus == nil {
-		return false, &failure{message: "the server is not configured as it was"}
+		return false, errOtherServer
 	}
 	// One that has lost its run must not clear what its successor relies on.
 	if err := x.own(ctx); err != nil {
@@ -58,6 +58,9 @@ func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error)
 	})
 	return cleared, err
 }
+
+// errOtherServer says that Octopus cannot be asked any more.
+var errOtherServer = &failure{message: "the server is not configured as it was"}
 
 // changeTime is how long one change of a project may take. A process that is
 // paused longer loses the lock.

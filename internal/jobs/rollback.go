@@ -343,6 +343,24 @@ func (e *Engine) enterRollback(ctx context.Context, tx pgx.Tx, from store.Run, g
 	return run, record(ctx, q, from, e.Now(), eventRolledBack, message, map[string]any{"by": w.by, "run": run.ID})
 }
 
+// putInstead has the last good release go on new infrastructure, where an
+// operator wanted the old generation back and did not get it.
+func (x *execution) putInstead(ctx context.Context, end ending) ending {
+	good, err := x.findGood(ctx, store.New(x.Pool), x.run)
+	if refused, ok := errors.AsType[*pipeline.Refusal](err); ok {
+		end.message += " " + sentence(refused.Message)
+		end.remedy = refused.Remedy
+		return end
+	}
+	if err != nil {
+		x.atEnd = append(x.atEnd, x.decide)
+		return ending{kind: endRetry, message: sentence(err.Error()), pause: x.backoff(err, x.failures)}
+	}
+	x.instead = &good
+	end.message += fmt.Sprintf(" A new run puts release %s, which run #%d put out, on new infrastructure.", good.ReleaseVersion, good.Number)
+	return end
+}
+
 func commitOf(run store.Run) pipeline.Commit {
 	return pipeline.Commit{
 		Repository: run.Repository, Ref: run.Ref, SHA: run.CommitSha,

@@ -18,6 +18,8 @@ type provisioning struct {
 	run      store.Run
 	result   provisionResult
 	baseline map[string]bool
+	// takenOut counts the new targets that regrow has removed since.
+	takenOut int
 }
 
 // stragglers tells what to wait for before the baseline is recorded: targets of
@@ -56,7 +58,7 @@ func (x *execution) registered(ctx context.Context, before *provisioning) (int, 
 	if err != nil {
 		return 0, err
 	}
-	n := 0
+	n := before.takenOut
 	for _, target := range targets {
 		if !before.baseline[target.ID] {
 			n++
@@ -118,5 +120,5 @@ func (x *execution) asProvisioning(ctx context.Context, q *store.Queries, run st
 	if err != nil {
 		return nil, err
 	}
-	return &provisioning{run: run, result: r, baseline: baselineOf(known)}, nil
+	return &provisioning{run: run, result: r, baseline: baselineOf(known), takenOut: takenOutOf(known)}, nil
 }

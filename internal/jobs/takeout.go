@@ -2,9 +2,9 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
@@ -15,21 +15,32 @@ import (
 // Octopus, where the pipeline or an operator's rollback wants that. How the run
 // ends is written before the first of them goes.
 func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
-	if !x.unwanted() || x.unreadable() != nil || x.octopus == nil {
+	if !x.unwanted() || x.unreadable() != nil {
 		return nil
 	}
-	made, err := x.mayHaveMadeTargets(ctx)
-	if err != nil || !made {
+	if x.octopus == nil {
+		return errOtherServer
+	}
+	ended, made, err := x.provisioningEnded(ctx)
+	if err != nil {
 		return err
+	}
+	if !made {
+		x.gaveBack = true
+		return nil
 	}
 	plan, err := x.planTakeOut(ctx)
 	if err != nil {
 		return err
 	}
-	if plan.Short != "" {
-		return x.keepTargets(ctx, end, plan.Short)
+	if plan.Short != "" { // the new targets may be all that serves
+		end.message += fmt.Sprintf(" Its new targets are kept: %s.", plan.Short)
+		return nil
 	}
 	if len(plan.Remove) > 0 {
+		if err := x.wantChecked(ctx, plan.Serving, ended); err != nil {
+			return err
+		}
 		if err := x.saveDecision(ctx); err != nil {
 			return err
 		}
@@ -40,6 +51,7 @@ func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
 		}
 	}
 	x.noteLeft(plan.Left)
+	x.gaveBack = true
 	return x.sayTakenOut(ctx, end, len(plan.Left))
 }
 
@@ -52,27 +64,44 @@ func (x *execution) unwanted() bool {
 // rolledBack tells whether an operator wants the run's old generation back.
 func (x *execution) rolledBack() bool { return x.run.RollbackWay != nil }
 
-// mayHaveMadeTargets tells whether targets of this run can stand. It waits for
-// the end of the deployment that brings them: until then more may come, and it
-// may still stop the old ones.
-func (x *execution) mayHaveMadeTargets(ctx context.Context) (bool, error) {
+// provisioningEnded tells whether targets of this run can stand, and since when
+// the deployment that brought them has ended, by Octopus' clock; zero when it has
+// forgotten that. It waits for the end: until then more may come, and the
+// deployment may still stop the old ones.
+func (x *execution) provisioningEnded(ctx context.Context) (ended time.Time, made bool, err error) {
 	r := x.results.provision
 	if r.Began.IsZero() && r.Previous != nil {
 		r = *r.Previous
 	}
 	if r.Began.IsZero() {
-		return false, nil
+		return ended, false, nil
 	}
 	deployment, found, err := x.octopus.FindDeployment(ctx, octopus.DeploymentSpec{
 		ReleaseID: r.ReleaseID, EnvironmentID: r.EnvironmentID, TenantID: r.TenantID, Marker: r.Marker,
 	})
 	if err != nil && !octopus.IsNotFound(err) {
-		return false, err
+		return ended, false, err
 	}
 	if found && taskState(deployment.Task) == pipeline.TaskActive {
-		return false, &notYetError{fmt.Sprintf("the deployment of %s (%s) is still under way", x.p.Infrastructure.Project, deployment.ID)}
+		return ended, false, &notYetError{fmt.Sprintf("the deployment of %s (%s) is still under way", x.p.Infrastructure.Project, deployment.ID)}
 	}
-	return found || r.TaskID != "", nil
+	return deployment.Task.CompletedTime, found || r.TaskID != "", nil
+}
+
+// wantChecked waits until Octopus has checked the old targets since the
+// deployment ended: that may have stopped them, which Octopus does not notice by
+// itself.
+func (x *execution) wantChecked(ctx context.Context, serving []pipeline.Target, since time.Time) error {
+	for _, target := range serving {
+		checked, err := x.octopus.LastChecked(ctx, target.ID)
+		if err != nil {
+			return err
+		}
+		if checked.Before(since) {
+			return &notYetError{fmt.Sprintf("Octopus has not checked the health of old target %s since the infrastructure deployment ended", target.Name)}
+		}
+	}
+	return nil
 }
 
 // planTakeOut looks at what stands now.
@@ -172,40 +201,13 @@ func (x *execution) noteLeft(left []pipeline.LeftTarget) {
 	})
 }
 
-// keepTargets leaves the new targets: they may be all that serves. Who wanted the
-// old generation back gets the last good release on new infrastructure.
-func (x *execution) keepTargets(ctx context.Context, end *ending, short string) error {
-	end.message += fmt.Sprintf(" Its new targets are kept: %s.", short)
-	if !x.rolledBack() {
-		return nil
-	}
-	good, err := x.findGood(ctx, store.New(x.Pool), x.run)
-	if refused, ok := errors.AsType[*pipeline.Refusal](err); ok {
-		end.message += " " + sentence(refused.Message)
-		end.remedy = refused.Remedy
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	x.instead = &good
-	end.message += fmt.Sprintf(" A new run puts release %s, which run #%d put out, on new infrastructure.", good.ReleaseVersion, good.Number)
-	return nil
-}
-
 // sayTakenOut adds to how the run ends what has become of its new targets.
 func (x *execution) sayTakenOut(ctx context.Context, end *ending, left int) error {
 	known, err := x.knownTargets(ctx)
 	if err != nil {
 		return err
 	}
-	removed := 0
-	for _, target := range known {
-		if target.Generation == generationNew && target.RemovedAt != nil {
-			removed++
-		}
-	}
-	if removed > 0 {
+	if removed := takenOutOf(known); removed > 0 {
 		end.message += fmt.Sprintf(" %s removed from Octopus; the old generation goes on serving.", newTargets(removed))
 		end.from = pipeline.Provision
 	}
@@ -213,6 +215,17 @@ func (x *execution) sayTakenOut(ctx context.Context, end *ending, left int) erro
 		end.message += fmt.Sprintf(" %s left.", newTargets(left))
 	}
 	return nil
+}
+
+// takenOutOf counts the new targets that have been removed.
+func takenOutOf(known map[string]store.Target) int {
+	n := 0
+	for _, target := range known {
+		if target.Generation == generationNew && target.RemovedAt != nil {
+			n++
+		}
+	}
+	return n
 }
 
 func newTargets(n int) string {

@@ -6,6 +6,8 @@ import "fmt"
 type TakeOut struct {
 	// Remove are the run's own new targets.
 	Remove []Target
+	// Serving are the old targets that are available.
+	Serving []Target
 	// Left are new targets that must not be removed, with the reason.
 	Left []LeftTarget
 	// Short is the sentence that too few old targets serve, or "". Nothing is
@@ -19,12 +21,11 @@ type TakeOut struct {
 // and at least one.
 func PlanTakeOut(targets []Target, baseline, foreign map[string]bool, minimum int) TakeOut {
 	var t TakeOut
-	available := 0
 	for _, target := range targets {
 		switch {
 		case baseline[target.ID]:
 			if target.Available {
-				available++
+				t.Serving = append(t.Serving, target)
 			}
 		case foreign[target.ID]:
 			t.Left = append(t.Left, LeftTarget{target, "another run knows it"})
@@ -36,7 +37,7 @@ func PlanTakeOut(targets []Target, baseline, foreign map[string]bool, minimum in
 			t.Remove = append(t.Remove, target)
 		}
 	}
-	if need := max(1, min(minimum, len(baseline))); available < need {
+	if need, available := max(1, min(minimum, len(baseline))), len(t.Serving); available < need {
 		t.Short = fmt.Sprintf("%d of the %d old targets that would have to serve are available", available, need)
 		t.Remove = nil
 	}
