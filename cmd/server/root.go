@@ -61,7 +61,7 @@ release on exactly those, proves that it runs there, and removes the old ones.
 		&cobra.Group{ID: groupOctopus, Title: "What is in Octopus:"},
 	)
 	add(root, groupServer, newServe(s), newDemo(s), newSimulate(s), newMigrate(s), newConfig(s), newDoctor(s))
-	add(root, groupClient, newTrigger(s), newPlan(s), newRuns(s), newDeliveries(s))
+	add(root, groupClient, newTrigger(s), newPlan(s), newRuns(s), newLanes(s), newPause(s), newResume(s), newDeliveries(s))
 	add(root, groupOctopus, newSetup(s), newOverride(s))
 	root.AddCommand(newVersion(s))
 	addCobraCommands(root)

@@ -133,19 +133,24 @@ one. What earlier stages made in Octopus is used again.
 }
 
 func newRunsCancel(s *streams, api *apiFlags) *cobra.Command {
-	var reason string
+	var (
+		reason string
+		tasks  bool
+	)
 	cmd := runCommand(s, api, &cobra.Command{
 		Use:   "cancel RUN",
 		Short: "End a run that has not ended",
 		Long: `End a run: a queued one at once, an active one as soon as its stage lets go. Its
 override is cleared, no old target is removed from Octopus any more, and the lane
-becomes free. What Octopus is doing already, it goes on doing.
+becomes free. What Octopus is doing already, it goes on doing, unless --cancel-task
+ends that as well: the deployment of the infrastructure, deployments that regrow
+made to new targets, the runbook of clean-up.
 
 ` + runNames,
 		Example: `  regrow runs cancel latest --reason "wrong branch"
-  regrow runs cancel hello-world#12`,
+  regrow runs cancel hello-world#12 --cancel-task`,
 	}, func(ctx context.Context, session *session, id uuid.UUID) error {
-		response, err := session.CancelRunWithResponse(ctx, id, client.CancelRequest{Reason: reason})
+		response, err := session.CancelRunWithResponse(ctx, id, client.CancelRequest{Reason: reason, CancelOctopusTask: tasks})
 		if err != nil {
 			return session.explain(err)
 		}
@@ -159,6 +164,7 @@ becomes free. What Octopus is doing already, it goes on doing.
 		return session.steered(run, "will be cancelled as soon as its stage lets go")
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for those who read the history")
+	cmd.Flags().BoolVar(&tasks, "cancel-task", false, "cancel what Octopus is doing for the run, too")
 	return cmd
 }
 

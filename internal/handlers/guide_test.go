@@ -21,7 +21,8 @@ func TestGuideShowsEveryOperation(t *testing.T) {
 	}
 	s := serve(t)
 	run := s.start("shop")
-	fill := strings.NewReplacer("$REGROW", "", "$RUN", run.ID.String(), "$DELIVERY", run.DeliveryID.String(), "$NEXT", uuid.NewString(), "4711", "1")
+	pause := s.pause(`{"scope":"all","reason":"the test"}`)
+	fill := strings.NewReplacer("$PAUSE", pause.ID.String(), "$REGROW", "", "$RUN", run.ID.String(), "$DELIVERY", run.DeliveryID.String(), "$NEXT", uuid.NewString(), "4711", "1")
 	described, err := describedRoutes()
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +37,8 @@ func TestGuideShowsEveryOperation(t *testing.T) {
 		method, path := http.MethodGet, fill.Replace(found[1])
 		if strings.Contains(found[0], "-X POST") {
 			method = http.MethodPost
+		} else if strings.Contains(found[0], "-X DELETE") {
+			method = http.MethodDelete
 		}
 		body := ""
 		if _, data, ok := strings.Cut(found[0], "-d '"); ok {
@@ -52,7 +55,7 @@ func TestGuideShowsEveryOperation(t *testing.T) {
 			t.Errorf("%s\nanswered %d: %s", found[0], got.status, got.body)
 		}
 		plain, _, _ := strings.Cut(path, "?")
-		for _, id := range []string{run.ID.String(), run.DeliveryID.String(), "/jobs/1"} {
+		for _, id := range []string{run.ID.String(), run.DeliveryID.String(), pause.ID.String(), "/jobs/1"} {
 			plain = strings.Replace(plain, id, map[bool]string{true: "/jobs/{id}", false: "{id}"}[id == "/jobs/1"], 1)
 		}
 		delete(described, method+" "+plain)

@@ -100,11 +100,19 @@ func (h *handler) laneToPause(ctx context.Context, asked api.NewPause) (pipeline
 	if err != nil {
 		return pipeline.Pause{}, err
 	}
-	key := strings.ToLower(strings.TrimSpace(asked.Lane))
-	if !slices.ContainsFunc(lines, func(line pipeline.Pipeline) bool { return line.Lane() == key }) {
-		return pipeline.Pause{}, problemf(unprocessable, "there is no lane %q; GET /api/v1/lanes lists them", asked.Lane).at("/lane")
+	for _, line := range lines {
+		if sameKey(line.Lane(), asked.Lane) {
+			return pausedLane(line.Lane()), nil
+		}
 	}
-	return pausedLane(key), nil
+	return pipeline.Pause{}, problemf(unprocessable, "there is no lane %q; GET /api/v1/lanes lists them", asked.Lane).at("/lane")
+}
+
+// sameKey tells whether a lane's key is the one that somebody wrote: screens and
+// people make one space of several.
+func sameKey(key, written string) bool {
+	plain := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	return strings.EqualFold(plain(key), plain(written))
 }
 
 func pausedLane(key string) pipeline.Pause {

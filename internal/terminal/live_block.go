@@ -67,7 +67,7 @@ func markOfEvent(kind string) mark {
 		return markDone
 	case "stage_failed", "run_failed":
 		return markFailed
-	case "stage_waiting", "stage_retrying", "attempt_lost", "run_queued", "run_frozen", "freeze_override_refused", "provisioned_again",
+	case "stage_waiting", "stage_retrying", "attempt_lost", "run_queued", "run_frozen", "run_held", "freeze_override_refused", "provisioned_again",
 		"target_left", "target_redeployed":
 		return markWaiting
 	case "run_cancelled", "run_superseded", "cancel_requested":
@@ -108,6 +108,11 @@ func (l *Live) apply(event client.Event) {
 	case "run_thawed":
 		l.run.Status, l.run.Frozen = client.RunStatusRunning, client.Freeze{}
 		stage.status = client.StageStatusRunning
+	case "run_held":
+		// By which pauses the message tells.
+		l.run.Status, l.run.HeldBy = client.RunStatusWaiting, []client.Pause{{}}
+	case "run_released":
+		l.run.HeldBy = nil
 	case "retry_requested":
 		l.reset(event)
 		return

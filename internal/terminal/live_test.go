@@ -29,6 +29,8 @@ func story() []client.Event {
 		{Kind: "retry_requested", Stage: "verify", Message: "ops asked for a retry from verify.", Data: map[string]any{"from": "verify"}},
 		{Kind: "run_started", Stage: "verify", Message: "The run holds its lane and begins with verify."},
 		{Kind: "stage_started", Stage: "verify", Message: "Stage verify begins."},
+		{Kind: "run_held", Stage: "verify", Message: "Held: everything is paused by ops since 2026-10-24T12:03:11Z: fire."},
+		{Kind: "run_released", Stage: "verify", Message: "mira had everything go on; the run is not held any more."},
 		{Kind: "cancel_requested", Stage: "verify", Message: "Cancelled by ops."},
 		{Kind: "run_cancelled", Stage: "verify", Message: "Cancelled by ops."},
 	}

@@ -39,6 +39,7 @@ var (
 	markEnded   = mark{"⊘", dim}
 	markUnknown = mark{"?", yellow}
 	markNotice  = mark{"!", yellow}
+	markHeld    = mark{"‖", yellow}
 )
 
 func (s *Screen) sign(m mark) string { return s.paint(m.style, m.sign) }

@@ -45,6 +45,9 @@ func (p *page) laneOf(lane client.PlanLane) {
 	} else {
 		p.fact("held by", "nobody")
 	}
+	for _, pause := range lane.PausedBy {
+		p.fact("paused", fmt.Sprintf("%s, by %s since %s: %s", pausedWhat(pause), clean(pause.By), p.Screen.day(pause.Since), clean(pause.Reason)))
+	}
 	p.fact("replaces", listOf(lane.Supersedes, laneRun))
 	p.fact("behind", listOf(lane.Ahead, laneRun))
 }

@@ -34,6 +34,7 @@ func planned() client.Plan {
 	second := first
 	second.Number, second.Status, second.WouldFail = 7, client.RunStatusQueued, true
 	second.Lane.Holder = client.PlanLaneRun{Pipeline: "preview", Number: 4, Status: client.RunStatusWaiting, Stage: client.StageVerify, Since: at(-90)}
+	second.Lane.PausedBy = []client.Pause{onePause()}
 	second.Lane.Supersedes = []client.PlanLaneRun{{Pipeline: "preview", Number: 5}, {Pipeline: "preview", Number: 6}}
 	second.Lane.Ahead = []client.PlanLaneRun{{Pipeline: "hello-world", Number: 12}}
 	second.Application.Existing, second.Application.ReleaseID, second.Application.ReleaseURL = client.PlanPresenceExists, "Releases-77", octopus+"releases/Releases-77"

@@ -129,6 +129,7 @@ func (p *page) made(r result) {
 			p.thing("redeployed", result(again).text("deployment_id")+listed(" to ", again["targets"]), result(again).text("deployment_url"))
 		}
 	}
+	p.thing("cancelled", listed("", r["cancelled_tasks"]), "")
 	p.thing("in", joined(r.text("project_id"), r.text("environment_id"), r.text("tenant_id")), "")
 }
 

@@ -57,7 +57,10 @@ func (s *Screen) runRow(run client.Run) []cell {
 		reason = clean(run.Reason)
 	}
 	status := string(run.Status)
-	if run.Frozen.Name != "" {
+	switch {
+	case len(run.HeldBy) > 0:
+		m, status = markHeld, held
+	case run.Frozen.Name != "":
 		status = frozen
 	}
 	return []cell{

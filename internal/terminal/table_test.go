@@ -10,7 +10,7 @@ import (
 func everyRun() []client.Run {
 	queued := newRun().Run
 	queued.Commit.Branch = "a-branch-with-a-name-that-is-far-too-long-for-a-table"
-	return []client.Run{queued, running().Run, begun().Run, succeeded().Run, failed().Run, cancelled().Run, superseded().Run}
+	return []client.Run{queued, heldRun().Run, running().Run, begun().Run, succeeded().Run, failed().Run, cancelled().Run, superseded().Run}
 }
 
 func TestRuns(t *testing.T) {

@@ -75,6 +75,9 @@ func (p *page) clock(t time.Time) string { return p.Screen.clock(t, p.day) }
 
 func (p *page) header(run client.Run) {
 	m := markOfRun(run.Status)
+	if len(run.HeldBy) > 0 {
+		m = markHeld
+	}
 	p.line(p.paint(bold, name(run)), "  ", p.sign(m), " ", p.paint(m.style, p.standing(run)))
 	commit := run.Commit
 	title := firstLine(commit.Message)
@@ -87,6 +90,7 @@ func (p *page) header(run client.Run) {
 	p.fact("tenant", clean(run.Tenant))
 	p.fact("lane", clean(run.Lane)+" on Octopus server "+clean(run.Server))
 	p.fact("ignores", ignored(run.FreezeOverride))
+	p.heldBy(run)
 	p.fact("id", run.ID.String())
 }
 
@@ -131,10 +135,17 @@ func (s *Screen) standing(run client.Run) string {
 	}
 	switch run.Status {
 	case client.RunStatusQueued:
-		return "queued for " + duration(s.Now().Sub(run.CreatedAt))
+		queued := "queued for " + duration(s.Now().Sub(run.CreatedAt))
+		if len(run.HeldBy) > 0 {
+			return held + ", " + queued
+		}
+		return queued
 	case client.RunStatusRunning:
 		return fmt.Sprintf("running %s, %s so far", run.Stage, took)
 	case client.RunStatusWaiting:
+		if len(run.HeldBy) > 0 {
+			return fmt.Sprintf("%s in %s, %s so far", held, run.Stage, took)
+		}
 		if run.Frozen.Name != "" {
 			return fmt.Sprintf("%s in %s, %s so far", frozen, run.Stage, took)
 		}
@@ -241,6 +252,9 @@ func (p *page) hints(run client.RunDetail) {
 		hint("watch", "", "see it go on")
 		if run.Frozen.Name != "" {
 			hint("ignore-freeze", " --reason '…'", "have it go on in spite of the freeze")
+		}
+		if len(run.HeldBy) > 0 {
+			p.hint(strings.TrimSpace("regrow lanes "+p.Flags), "what is paused, by whom and why")
 		}
 		hint("cancel", " --reason '…'", "end it")
 	}

@@ -24,10 +24,17 @@ func TestTimelineOfEveryState(t *testing.T) {
 	ignoring.Tenant = "Acme"
 	ignoring.Stages[1].Result["git_ref"], ignoring.Stages[1].Result["git_commit"] = "refs/heads/main", ignoring.Commit.SHA
 	ignoring.FreezeOverride = client.FreezeOverride{Reason: "the shop is down", By: "mira"}
+	waitsInPause, verifiesInPause := newRun(), begun()
+	waitsInPause.HeldBy, waitsInPause.Reason = heldRun().HeldBy, heldRun().Reason
+	verifiesInPause.HeldBy = heldRun().HeldBy
 	tests := map[string]struct {
 		run client.RunDetail
 		now float64
 	}{
+		"held":        {heldRun(), 7300},
+		"held_queued": {waitsInPause, 7300},
+		"held_soon":   {verifiesInPause, 7300},
+
 		"queued":     {newRun(), 12},
 		"running":    {running(), 6},
 		"waiting":    {begun(), 75},
