@@ -45,6 +45,11 @@ func (d decision) encode() (json.RawMessage, error) {
 	return json.Marshal(d)
 }
 
+// add puts a sentence behind why the run ends.
+func (e *ending) add(format string, args ...any) {
+	e.message = sentence(e.message) + " " + fmt.Sprintf(format, args...)
+}
+
 // decide writes how the run is going to end.
 func (x *execution) decide(ctx context.Context, q *store.Queries) error {
 	end := x.decidedEnd
@@ -90,11 +95,11 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 		if err == nil {
 			continue
 		}
-		if open := x.putOff(ctx, err, end.message+" "+part.doing); open != nil {
+		if open := x.putOff(ctx, err, sentence(end.message)+" "+part.doing); open != nil {
 			x.atEnd = append(x.atEnd, x.decide)
 			return *open
 		}
-		end.message += fmt.Sprintf(" %s: %s", part.undone, sentence(err.Error()))
+		end.add("%s: %s", part.undone, sentence(err.Error()))
 	}
 	if x.rolledBack() && !x.gaveBack {
 		return x.putInstead(ctx, end)
@@ -122,7 +127,7 @@ func (x *execution) putOff(ctx context.Context, err error, what string) *ending 
 func (x *execution) tidyOverride(ctx context.Context, end *ending) error {
 	cleared, err := x.clearOverride(ctx)
 	if octopus.IsNotFound(err) {
-		end.message += fmt.Sprintf(" Its override was not looked for: Octopus does not find project %s any more.", x.p.Application.Project)
+		end.add("Its override was not looked for: Octopus does not find project %s any more.", x.p.Application.Project)
 		return nil
 	}
 	if cleared {

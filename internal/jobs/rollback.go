@@ -348,7 +348,7 @@ func (e *Engine) enterRollback(ctx context.Context, tx pgx.Tx, from store.Run, g
 func (x *execution) putInstead(ctx context.Context, end ending) ending {
 	good, err := x.findGood(ctx, store.New(x.Pool), x.run)
 	if refused, ok := errors.AsType[*pipeline.Refusal](err); ok {
-		end.message += " " + sentence(refused.Message)
+		end.add("%s", sentence(refused.Message))
 		end.remedy = refused.Remedy
 		return end
 	}
@@ -357,7 +357,7 @@ func (x *execution) putInstead(ctx context.Context, end ending) ending {
 		return ending{kind: endRetry, message: sentence(err.Error()), pause: x.backoff(err, x.failures)}
 	}
 	x.instead = &good
-	end.message += fmt.Sprintf(" A new run puts release %s, which run #%d put out, on new infrastructure.", good.ReleaseVersion, good.Number)
+	end.add("A new run puts release %s, which run #%d put out, on new infrastructure.", good.ReleaseVersion, good.Number)
 	return end
 }
 

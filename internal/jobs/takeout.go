@@ -34,7 +34,7 @@ func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
 		return err
 	}
 	if plan.Short != "" { // the new targets may be all that serves
-		end.message += fmt.Sprintf(" Its new targets are kept: %s.", plan.Short)
+		end.add("Its new targets are kept: %s.", plan.Short)
 		return nil
 	}
 	if len(plan.Remove) > 0 {
@@ -208,11 +208,11 @@ func (x *execution) sayTakenOut(ctx context.Context, end *ending, left int) erro
 		return err
 	}
 	if removed := takenOutOf(known); removed > 0 {
-		end.message += fmt.Sprintf(" %s removed from Octopus; the old generation goes on serving.", newTargets(removed))
+		end.add("%s removed from Octopus; the old generation goes on serving.", newTargets(removed))
 		end.from = pipeline.Provision
 	}
 	if left > 0 {
-		end.message += fmt.Sprintf(" %s left.", newTargets(left))
+		end.add("%s left.", newTargets(left))
 	}
 	return nil
 }

@@ -123,6 +123,7 @@ func TestStoppedGenerationThatLooksHealthy(t *testing.T) {
 	run := w.commit(w.pipeline(terminates), "aaaaaaaaaa")
 	w.untilWaiting(run.ID, pipeline.VerifyStage, "infrastructure deployment")
 	w.cancel(run.ID)
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "still under way")
 	w.until("the deployment has ended", func() bool {
 		w.sim.Advance(time.Second)
 		w.wake()
