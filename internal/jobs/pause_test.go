@@ -493,3 +493,26 @@ func TestPauseDuringAStorm(t *testing.T) {
 		return later == lanes
 	})
 }
+
+// A plan says that the lane is paused, and that the run would wait.
+func TestPlanOfAPausedLane(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	p := w.pipeline()
+	pause := w.pause(pipeline.PauseEnvironment, p)
+	preview, survey := w.survey(p)
+	if preview.Entry.Starts || len(preview.Lane.Pauses) != 1 || preview.Lane.Pauses[0].ID != pause.ID {
+		t.Errorf("planned: starts %t, paused by %+v", preview.Entry.Starts, preview.Lane.Pauses)
+	}
+	if survey.Fails() || !slices.ContainsFunc(survey.Findings, func(f pipeline.Finding) bool {
+		return f.Kind == pipeline.FindingWaits && strings.HasPrefix(f.Message, "Held: environment Development is paused by ops")
+	}) {
+		t.Errorf("the findings are %+v", survey.Findings)
+	}
+	run := w.commit(p, "aaaaaaaaaa")
+	if run.Number != preview.Number || run.Status != pipeline.Queued {
+		t.Errorf("planned was run #%d queued, there is #%d %s", preview.Number, run.Number, run.Status)
+	}
+	w.resume(pause)
+	w.untilDone(run.ID, pipeline.Succeeded)
+}

@@ -47,11 +47,18 @@ func (s *surveyor) rehearse(ctx context.Context, preview pipeline.Preview) {
 	} {
 		look(ctx)
 	}
-	if !s.starts {
+	if len(preview.Lane.Pauses) > 0 {
+		s.find(pipeline.FindingWaits, pipeline.HeldBy(preview.Lane.Pauses), "lift the pause with regrow resume when its reason is gone")
+	}
+	if preview.Lane.Holder != nil || len(preview.Entry.Ahead) > 0 {
 		s.find(pipeline.FindingNotice, "The run waits for its lane: what is said of Octopus is how it stands now, before the runs ahead change it.", "")
 	}
 	if holder := preview.Lane.Holder; holder != nil && holder.GivesWay(preview.Pipeline) {
-		s.find(pipeline.FindingNotice, fmt.Sprintf("Run #%d, which holds the lane, waits for the end of a deployment freeze; at its next look it gives way to the newer run.", holder.Number), "")
+		until := "waits for the end of a deployment freeze; at its next look"
+		if holder.Held {
+			until = "is held by a pause; when that is lifted"
+		}
+		s.find(pipeline.FindingNotice, fmt.Sprintf("Run #%d, which holds the lane, %s it gives way to the newer run.", holder.Number, until), "")
 	}
 }
 
