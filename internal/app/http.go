@@ -46,8 +46,14 @@ func (a *App) openHTTP(ctx context.Context) error {
 	return nil
 }
 
-// stopHTTP lets requests under way finish, and cuts off those that do not.
+// stopHTTP lets requests under way finish, and cuts off those that do not in half
+// of the time that is left: the other half is for the workers.
 func (a *App) stopHTTP(ctx context.Context) error {
+	if end, limited := ctx.Deadline(); limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+	}
 	err := a.server.Shutdown(ctx)
 	if err != nil {
 		return errors.Join(err, a.server.Close())

@@ -140,18 +140,30 @@ func (e *Engine) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop lets executions under way finish until ctx ends, then cancels them: they
-// hand their runs back for another process to go on with.
+// Stop lets executions under way finish until shortly before ctx ends, then
+// cancels them: they hand their runs back for another process to go on with.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.stopReconciler()
 	e.reconciler.Wait()
-	err := e.river.Stop(ctx)
+	finishing, cancel := beforeEnd(ctx, handBackTime)
+	defer cancel()
+	err := e.river.Stop(finishing)
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	handBack, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTime)
 	defer cancel()
 	return e.river.StopAndCancel(handBack)
+}
+
+// beforeEnd returns a context that ends so much earlier than ctx, or at half of
+// the time that is left.
+func beforeEnd(ctx context.Context, earlier time.Duration) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-min(earlier, time.Until(end)/2)))
 }
 
 // Working returns an error when jobs are not being worked on: when the engine

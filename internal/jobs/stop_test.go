@@ -50,3 +50,23 @@ func TestStopHandsBack(t *testing.T) {
 	w.untilDone(run.ID, pipeline.Succeeded)
 	w.checkOnce()
 }
+
+func TestBeforeEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := beforeEnd(t.Context(), time.Second)
+	defer cancel()
+	if end, limited := ctx.Deadline(); limited {
+		t.Errorf("without a limit it ends at %s", end)
+	}
+	for left, earlier := range map[time.Duration]time.Duration{time.Hour: time.Second, time.Second: 500 * time.Millisecond} {
+		limited, cancel := context.WithTimeout(t.Context(), left)
+		defer cancel()
+		ctx, cancel := beforeEnd(limited, time.Second)
+		defer cancel()
+		whole, _ := limited.Deadline()
+		end, _ := ctx.Deadline()
+		if got := whole.Sub(end); got > earlier || got < earlier-earlier/4 {
+			t.Errorf("with %s left it ends %s earlier, want %s", left, got, earlier)
+		}
+	}
+}
