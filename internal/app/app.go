@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -90,14 +91,31 @@ func (a *App) openDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.pool, err = OpenPool(ctx, url, a.Config.Database.MaxConnections, a.Config.Database.Pooler); err != nil {
+	if a.Migrate {
+		if err := a.migrate(ctx, url); err != nil {
+			return err
+		}
+	}
+	wanting := func(c *pgx.ConnConfig) { findWay(c); wantAnswers(c, answerTime) }
+	a.pool, err = openPool(ctx, url, a.Config.Database.MaxConnections, a.Config.Database.Pooler, wanting)
+	if err != nil {
 		return err
 	}
-	a.cleanups.add("connection pool", func(context.Context) error { a.pool.Close(); return nil })
-	if !a.Migrate {
-		return store.CheckSchema(ctx, a.pool)
+	a.cleanups.add("connection pool", a.closePool)
+	if a.Migrate {
+		return nil
 	}
-	applied, err := store.Migrate(ctx, a.pool)
+	return store.CheckSchema(ctx, a.pool)
+}
+
+// migrate brings the schema up to date, which may take its time.
+func (a *App) migrate(ctx context.Context, url string) error {
+	pool, err := OpenPool(ctx, url, a.Config.Database.MaxConnections, a.Config.Database.Pooler)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	applied, err := store.Migrate(ctx, pool)
 	for _, migration := range applied {
 		a.Logger.Info().Str("migration", migration.Name).Msg("applied")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,6 +20,10 @@ import (
 // only slower. No connections at most means as many as pgxpool thinks right.
 // Errors never hold the password.
 func OpenPool(ctx context.Context, url string, maxConnections int, pooler config.Pooler) (*pgxpool.Pool, error) {
+	return openPool(ctx, url, maxConnections, pooler, findWay)
+}
+
+func openPool(ctx context.Context, url string, maxConnections int, pooler config.Pooler, prepare func(*pgx.ConnConfig)) (*pgxpool.Pool, error) {
 	settings, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database.url cannot be read: %w", err)
@@ -31,6 +36,7 @@ func OpenPool(ctx context.Context, url string, maxConnections int, pooler config
 	} else {
 		keepSession(settings.ConnConfig)
 	}
+	prepare(settings.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("preparing connections to the database: %w", err)
@@ -69,6 +75,27 @@ func notAnswering(err error) error {
 		return fmt.Errorf("a connection pooler stands before the database and does not take what regrow asks of sessions; %s: %w", hint, err)
 	}
 	return fmt.Errorf("the database does not answer (check database.url): %w", err)
+}
+
+// closeTime bounds the end of the connections: while the database is silent, some
+// of them are in use for as long.
+const closeTime = 2 * time.Second
+
+// closePool closes the connections to the database.
+func (a *App) closePool(ctx context.Context) error {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		a.pool.Close()
+	}()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return errors.New("some are in use, because the database does not answer; they end with the process")
+	}
 }
 
 // databaseURL returns the configured address, or that of a private Postgres

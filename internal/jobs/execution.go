@@ -19,8 +19,12 @@ import (
 	"regrow/internal/store"
 )
 
-// executionTime bounds one execution of a stage. Stages that need longer wait.
-const executionTime = 10 * time.Minute
+const (
+	// beginTime bounds the transaction that begins an execution.
+	beginTime = 10 * time.Second
+	// executionTime bounds one execution of a stage. Stages that need longer wait.
+	executionTime = 10 * time.Minute
+)
 
 // execution is one execution of a stage of a run.
 type execution struct {
@@ -84,6 +88,8 @@ func (e *Engine) execute(ctx context.Context, runID uuid.UUID, jobID int64, comp
 
 // begin takes the run's lease and opens an attempt.
 func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*execution, error) {
+	ctx, cancel := context.WithTimeout(ctx, beginTime)
+	defer cancel()
 	x := &execution{Engine: e, jobID: jobID}
 	x.leasedAt.Store(new(time.Now()))
 	over := false
