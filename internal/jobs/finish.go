@@ -75,7 +75,7 @@ func (x *execution) write(ctx context.Context, tx pgx.Tx, run store.Run, end end
 		params := store.EndRunParams{Status: pipeline.Failed, Reason: end.message, Remedy: end.remedy, RetryFrom: &from}
 		return x.writeEnd(ctx, tx, run, params, eventRunFailed)
 	default:
-		return x.writeEnd(ctx, tx, run, store.EndRunParams{Status: pipeline.Cancelled, Reason: end.message}, eventRunCancelled)
+		return x.writeEnd(ctx, tx, run, store.EndRunParams{Status: pipeline.Cancelled, Reason: end.message, Remedy: end.remedy}, eventRunCancelled)
 	}
 }
 

@@ -76,10 +76,11 @@ func (h *hold) data() map[string]any {
 // successor finds the newer run that should have the lane in place of this one.
 // Under the policy "latest" a run that a freeze holds back before it has made
 // anything would, at the freeze's end, only cost a turnover to a commit that is
-// out of date. One that an operator wants to go on at once keeps its lane.
+// out of date. One that an operator wants to go on at once keeps its lane, and so
+// does a rollback.
 func (x *execution) successor(ctx context.Context, q *store.Queries, run store.Run) (*store.NewestQueuedRow, error) {
 	made := run.Stage != pipeline.Provision || x.results.provision.ReleaseID != ""
-	if x.p.Policy != pipeline.Latest || made || run.FreezeOverrideReason != nil || run.CancelRequestedAt != nil {
+	if x.p.Policy != pipeline.Latest || made || run.RollbackOf != nil || run.FreezeOverrideReason != nil || run.CancelRequestedAt != nil {
 		return nil, nil
 	}
 	if err := lockLane(ctx, q, run.Lane); err != nil {

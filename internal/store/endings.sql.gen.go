@@ -43,7 +43,10 @@ select runs.id, runs.number, (stages.result ->> 'release_id')::text as release_i
     (stages.result ->> 'project_id')::text as project_id
 from runs join stages on stages.run_id = runs.id and stages.stage = 'create_release'
 where runs.lane = $1 and runs.pipeline = $2 and runs.status = 'succeeded' and runs.lane_turn < $3
-  and runs.rollback_way is null and stages.result ? 'release_id'
+  and stages.result ? 'release_id'
+  and not exists (select from runs bad join stages made on made.run_id = bad.id and made.stage = 'create_release'
+      where bad.lane = $1 and bad.pipeline = $2 and bad.status = 'succeeded' and bad.rollback_way is not null
+        and made.result ->> 'release_id' = stages.result ->> 'release_id')
 order by runs.lane_turn desc limit $4
 `
 
@@ -63,7 +66,8 @@ type GoodRunsRow struct {
 }
 
 // The runs of the pipeline that succeeded in the lane before the turn, newest
-// first, without those that an operator got away from.
+// first, without the releases that an operator got away from after they had
+// succeeded.
 func (q *Queries) GoodRuns(ctx context.Context, arg GoodRunsParams) ([]GoodRunsRow, error) {
 	rows, err := q.db.Query(ctx, goodRuns,
 		arg.Lane,

@@ -33,12 +33,16 @@ where id = sqlc.arg('id');
 
 -- name: GoodRuns :many
 -- The runs of the pipeline that succeeded in the lane before the turn, newest
--- first, without those that an operator got away from.
+-- first, without the releases that an operator got away from after they had
+-- succeeded.
 select runs.id, runs.number, (stages.result ->> 'release_id')::text as release_id, (stages.result ->> 'release_version')::text as release_version,
     (stages.result ->> 'project_id')::text as project_id
 from runs join stages on stages.run_id = runs.id and stages.stage = 'create_release'
 where runs.lane = sqlc.arg('lane') and runs.pipeline = sqlc.arg('pipeline') and runs.status = 'succeeded' and runs.lane_turn < sqlc.arg('lane_turn')
-  and runs.rollback_way is null and stages.result ? 'release_id'
+  and stages.result ? 'release_id'
+  and not exists (select from runs bad join stages made on made.run_id = bad.id and made.stage = 'create_release'
+      where bad.lane = sqlc.arg('lane') and bad.pipeline = sqlc.arg('pipeline') and bad.status = 'succeeded' and bad.rollback_way is not null
+        and made.result ->> 'release_id' = stages.result ->> 'release_id')
 order by runs.lane_turn desc limit sqlc.arg('count');
 
 -- name: SucceededSince :one
