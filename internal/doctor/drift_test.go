@@ -56,7 +56,8 @@ func newDrift(t *testing.T, shell string) *drift {
 }
 
 // A change by hand of any setting that setup keeps, the example's included, is
-// named, and no other is; setup repairs exactly that one.
+// named, and no other is; setup repairs exactly that one. In the second shell it is
+// enough to look at the processes: everywhere else the settings are the same.
 func TestEveryChangedSettingIsNamedAndRepaired(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{setup.Bash, setup.PowerShell} {
@@ -66,7 +67,9 @@ func TestEveryChangedSettingIsNamedAndRepaired(t *testing.T) {
 			kinds := map[setup.Kind]int{}
 			for i, m := range d.every {
 				kinds[m.Item.Kind]++
-				d.changeAndRepair(m, i)
+				if shell == setup.Bash || m.Item.Kind == setup.KindProcess {
+					d.changeAndRepair(m, i)
+				}
 				if t.Failed() {
 					return
 				}

@@ -17,7 +17,7 @@ func TestDocumentNamesEverySetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	document := string(text)
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(tenanted, withChannels)
 	w.apply(t, options)
 	checked := 0

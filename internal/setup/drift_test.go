@@ -116,7 +116,7 @@ func (w *world) driftAndRepair(t tester, options setup.Options, m setuptest.Mana
 // TestMembersKeepTheirNeighbours connects the tenant to another environment, too.
 func TestMembersKeepTheirNeighbours(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(tenanted)
 	w.apply(t, options)
 	tenant := itemOf(t, w.inspect(t, options), setup.KindTenant)
@@ -142,14 +142,15 @@ func TestMembersKeepTheirNeighbours(t *testing.T) {
 // TestDeletedIsMadeAgain deletes what setup has made, one after the other.
 func TestDeletedIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(tenanted, withChannels)
 	w.apply(t, options)
+	plan := w.inspect(t, options)
 	for _, kind := range []setup.Kind{setup.KindMachinePolicy, setup.KindTrigger, setup.KindSubscription, setup.KindTenant, setup.KindChannel} {
-		gone := itemOf(t, w.inspect(t, options), kind)
+		gone := itemOf(t, plan, kind)
 		before := w.documentOf(t, gone)
 		w.must(t, http.MethodDelete, pathOf(gone), nil)
-		for _, item := range w.inspect(t, options).Items {
+		for _, item := range w.apply(t, options).Items {
 			want := setup.ActionLeave
 			if item.Kind == gone.Kind && item.Name == gone.Name {
 				want = setup.ActionCreate
@@ -158,7 +159,6 @@ func TestDeletedIsMadeAgain(t *testing.T) {
 				t.Errorf("without the %s, %s %q: %s, want %s", kind, item.Kind, item.Name, item.Action, want)
 			}
 		}
-		w.apply(t, options)
 		again := itemOf(t, w.inspect(t, options), kind)
 		if again.Action != setup.ActionLeave || again.ID == gone.ID {
 			t.Errorf("the %s was not made again: %+v", kind, again)
@@ -173,7 +173,7 @@ func TestDeletedIsMadeAgain(t *testing.T) {
 // TestAllIsMadeAgain deletes what most of the rest hangs on.
 func TestAllIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(tenanted)
 	w.apply(t, options)
 	plan := w.inspect(t, options)

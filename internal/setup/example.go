@@ -14,65 +14,81 @@ const Mark = "Made by regrow setup."
 func isOwn(d octopus.Document) bool { return strings.Contains(d.Text("/Description"), Mark) }
 
 // FindExample tells whether a project of the pipeline is an example that setup
-// made, and in which shell. It only looks.
+// made, and in which shell: that of which fewer settings of the processes differ,
+// since people may have changed some. It only looks. A process that the user of
+// the API key may not see says nothing.
 func FindExample(ctx context.Context, server Octopus, options Options) (shell string, made bool, err error) {
-	s := &scene{octopus: server}
-	all, err := s.all(ctx, octopus.Projects)
+	s := &scene{octopus: server, options: options}
+	processes, made, err := s.exampleProcesses(ctx)
 	if err != nil {
-		return "", false, err
+		return "", made, err
 	}
-	var differences shells
-	for _, part := range []struct {
-		project string
-		steps   func(Options) []step
-	}{
-		{options.Pipeline.Application.Project, Options.applicationSteps},
-		{options.Pipeline.Infrastructure.Project, Options.infrastructureSteps},
+	fewest := -1
+	for _, candidate := range []string{Bash, PowerShell} {
+		options.Shell = candidate
+		n, err := deviations(processes, options)
+		if err != nil {
+			return "", made, err
+		}
+		if fewest < 0 || n < fewest {
+			shell, fewest = candidate, n
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return shell, made, nil
+}
+
+// exampleProcess is the process of a project that setup made, and the steps that
+// it has to have.
+type exampleProcess struct {
+	document octopus.Document
+	steps    func(Options) []step
+}
+
+// exampleProcesses reads the processes of the projects that setup made, and tells
+// whether there are such projects.
+func (s *scene) exampleProcesses(ctx context.Context) (processes []exampleProcess, made bool, err error) {
+	projects, err := s.all(ctx, octopus.Projects)
+	if err != nil {
+		return nil, false, err
+	}
+	for name, steps := range map[string]func(Options) []step{
+		s.options.Pipeline.Application.Project:    Options.applicationSteps,
+		s.options.Pipeline.Infrastructure.Project: Options.infrastructureSteps,
 	} {
-		project := firstOf(all, func(d octopus.Document) bool { return sameName(d.Name(), part.project) })
-		if project == nil || !isOwn(project) {
+		d := firstOf(projects, func(d octopus.Document) bool { return sameName(d.Name(), name) })
+		if d == nil || !isOwn(d) {
 			continue
 		}
 		made = true
-		// The process of a project that the user of the API key may not see says nothing.
-		if err := s.compareShells(ctx, project, options, part.steps, &differences); err != nil && octopus.Missing(err) == "" {
-			return "", true, err
+		if found(KindProject, name, d).inGit() {
+			continue
+		}
+		process, err := s.document(ctx, octopus.DeploymentProcesses, d.Text("/DeploymentProcessId"))
+		switch {
+		case err == nil:
+			processes = append(processes, exampleProcess{process, steps})
+		case octopus.Missing(err) == "":
+			return nil, made, err
 		}
 	}
-	return differences.fewer(), made, nil
+	return processes, made, nil
 }
 
-// shells counts what differs from the example in each shell. Somebody may have
-// changed any of the settings by which the shells differ, but hardly most.
-type shells struct{ bash, powerShell int }
-
-func (n shells) fewer() string {
-	if n.powerShell < n.bash {
-		return PowerShell
-	}
-	return Bash
-}
-
-// compareShells adds what differs in the process of a project.
-func (s *scene) compareShells(ctx context.Context, project octopus.Document, options Options, steps func(Options) []step, sum *shells) error {
-	if found(KindProject, "", project).inGit() {
-		return nil
-	}
-	process, err := s.document(ctx, octopus.DeploymentProcesses, project.Text("/DeploymentProcessId"))
-	if err != nil {
-		return err
-	}
-	for shell, count := range map[string]*int{Bash: &sum.bash, PowerShell: &sum.powerShell} {
-		options.Shell = shell
-		settings, err := stepSettings(process, steps(options))
+// deviations counts the settings of processes that are not as they have to be.
+func deviations(processes []exampleProcess, options Options) (n int, err error) {
+	for _, p := range processes {
+		settings, err := stepSettings(p.document, p.steps(options))
 		if err != nil {
-			return err
+			return 0, err
 		}
-		wrong, err := differing(process, settings)
+		wrong, err := differing(p.document, settings)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		*count += len(wrong)
+		n += len(wrong)
 	}
-	return nil
+	return n, nil
 }

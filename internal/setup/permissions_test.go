@@ -127,15 +127,16 @@ func wantForeseen(t *testing.T, plan setup.Plan, permission string, kinds []setu
 // TestMissingPermissionToChange lets what is there differ.
 func TestMissingPermissionToChange(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(tenanted)
 	w.apply(t, options)
+	plan := w.inspect(t, options)
 	for kind, permission := range map[setup.Kind]string{
 		setup.KindMachinePolicy: "MachinePolicyEdit", setup.KindEnvironment: "EnvironmentEdit", setup.KindProject: "ProjectEdit",
 		setup.KindProcess: "ProcessEdit", setup.KindVariables: "VariableEdit", setup.KindTenant: "TenantEdit",
 		setup.KindTrigger: "TriggerEdit", setup.KindSubscription: "SubscriptionEdit",
 	} {
-		item := itemOf(t, w.inspect(t, options), kind)
+		item := itemOf(t, plan, kind)
 		before := w.documentOf(t, item)
 		at := slices.IndexFunc(item.Settings, func(s setup.Setting) bool {
 			return s.Shape == setup.Text || s.Shape == setup.Flag || s.Shape == setup.Member
@@ -170,7 +171,7 @@ func TestMissingPermissionToChange(t *testing.T) {
 // TestEventsThatCannotBeLookedUp are taken for known.
 func TestEventsThatCannotBeLookedUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	if err := w.SetMissingPermissions("EventView"); err != nil {
 		t.Fatal(err)
 	}

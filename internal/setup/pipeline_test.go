@@ -22,7 +22,7 @@ import (
 // tenants are for people to make.
 func TestWithoutExampleNothingOfPeopleIsMade(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(withoutExample, tenanted, withChannels)
 	plan := w.apply(t, options)
 	for _, item := range plan.Items {
@@ -45,7 +45,7 @@ func TestWithoutExampleNothingOfPeopleIsMade(t *testing.T) {
 // TestWithoutExampleOnlyThePipelinesOwnIsMade in a space that people have filled.
 func TestWithoutExampleOnlyThePipelinesOwnIsMade(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	if _, err := w.HelloWorld(simulator.HelloWorldOptions{NoTrigger: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestWithoutExampleOnlyThePipelinesOwnIsMade(t *testing.T) {
 // TestTenantHasToBeConnected by people, unless it is an example's.
 func TestTenantHasToBeConnected(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	if _, err := w.HelloWorld(simulator.HelloWorldOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestTenantHasToBeConnected(t *testing.T) {
 // so, and leaves the steps in it alone.
 func TestForeignProcessStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	scene, err := w.HelloWorld(simulator.HelloWorldOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestForeignProcessStays(t *testing.T) {
 // TestProjectInGitStays because setup does not write to repositories.
 func TestProjectInGitStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf()
 	w.apply(t, options)
 	project := itemOf(t, w.inspect(t, options), setup.KindProject)
@@ -137,7 +137,7 @@ func TestProjectInGitStays(t *testing.T) {
 // TestNoLifecycleReaches says what to do.
 func TestNoLifecycleReaches(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	production := w.must(t, http.MethodPost, "/api/Spaces-1/environments", object{"Name": "Production"})
 	all := w.listed(t, octopus.Lifecycles)
 	closed, err := all[0].With("/Phases", []object{{"Name": "Production", "OptionalDeploymentTargets": []string{production.ID()}}})
@@ -163,7 +163,7 @@ func TestNoLifecycleReaches(t *testing.T) {
 // take each other's roles away, nor each other's variables.
 func TestNeighboursShareTheSteps(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	first, second := pipelineOf(), pipelineOf()
 	second.Name, second.Environment, second.Infrastructure.Roles, second.Infrastructure.Targets = "production", "Production", []string{"prod"}, 7
 	one := optionsOf(func(o *setup.Options) { o.Pipeline, o.Neighbours = first, []pipeline.Pipeline{second} })
@@ -241,7 +241,7 @@ func (stubborn) Update(_ context.Context, _ octopus.Collection, d octopus.Docume
 // TestWritesThatDoNotLast are given up.
 func TestWritesThatDoNotLast(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	done, err := setup.Apply(t.Context(), stubborn{w.client}, optionsOf(withoutExample), nil)
 	if err == nil || !strings.Contains(err.Error(), "still is not as written: time between health checks") {
 		t.Errorf("the error: %v", err)
@@ -254,7 +254,7 @@ func TestWritesThatDoNotLast(t *testing.T) {
 // TestCancelled stops where it is.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	done, err := setup.Apply(ctx, w.client, optionsOf(), func(setup.Item, error) { cancel() })
 	if !errors.Is(err, context.Canceled) || len(done.Items) != 1 {
@@ -264,7 +264,7 @@ func TestCancelled(t *testing.T) {
 
 func TestOptionsThatMeanNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	for _, options := range []setup.Options{optionsOf(func(o *setup.Options) { o.Shell = "fish" }), {}} {
 		if _, err := setup.Inspect(t.Context(), w.client, options); err == nil {
 			t.Errorf("inspected %+v", options)
@@ -336,7 +336,7 @@ pipelines:
 // TestOnlySomeKinds makes the example in two parts, as the guide does.
 func TestOnlySomeKinds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	only := func(kinds ...setup.Kind) setup.Options { return optionsOf(func(o *setup.Options) { o.Only = kinds }) }
 	first := []setup.Kind{setup.KindMachinePolicy, setup.KindEnvironment, setup.KindProjectGroup, setup.KindProject}
 

@@ -13,7 +13,7 @@ import (
 // would lose: time spans of days, and members that it does not know.
 func TestPolicyKeepsWhatItHad(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	made := w.must(t, http.MethodPost, "/api/Spaces-1/machinepolicies", json.RawMessage(`{
 		"Name": "immutable infrastructure", "Description": "by hand",
 		"MachineHealthCheckPolicy": {"HealthCheckInterval": "1.00:00:00", "HealthCheckCron": null, "HealthCheckType": "OnlyConnectivity", "FromTheFuture": [1.50, {"a": null}]},
@@ -46,7 +46,7 @@ func TestPolicyKeepsWhatItHad(t *testing.T) {
 // does it.
 func TestPolicyIsCreatedWithTheServersDefaults(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(withoutExample)
 	planned := itemOf(t, w.inspect(t, options), setup.KindMachinePolicy)
 	from := map[string]string{}
@@ -71,7 +71,7 @@ func TestPolicyIsCreatedWithTheServersDefaults(t *testing.T) {
 // TestDefaultPolicyIsNamed because it is everybody's.
 func TestDefaultPolicyIsNamed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(withoutExample, func(o *setup.Options) { o.Pipeline.Infrastructure.MachinePolicy = "Default Machine Policy" })
 	item := itemOf(t, w.inspect(t, options), setup.KindMachinePolicy)
 	if item.Action != setup.ActionChange || item.Note != "It is the space's default machine policy: all targets that name no other one follow it." {
@@ -82,7 +82,7 @@ func TestDefaultPolicyIsNamed(t *testing.T) {
 // TestSpansAreComparedByLength leaves a policy alone that is written otherwise.
 func TestSpansAreComparedByLength(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, simulator.Options{})
+	w := newNearWorld(t, simulator.Options{})
 	options := optionsOf(withoutExample)
 	w.apply(t, options)
 	item := itemOf(t, w.inspect(t, options), setup.KindMachinePolicy)
