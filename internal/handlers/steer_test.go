@@ -92,7 +92,7 @@ func TestIgnoreFreeze(t *testing.T) {
 func TestSteeringWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	for verb, body := range map[string]string{"retry": "", "cancel": "", "ignore-freeze": `{"reason":"because"}`} {
+	for verb, body := range map[string]string{"retry": "", "cancel": "", "rollback": "", "ignore-freeze": `{"reason":"because"}`} {
 		s.call(operatorToken, http.MethodPost, "/api/v1/runs/"+uuid.NewString()+"/"+verb, body).problem(t, notFound)
 		p := s.call(operatorToken, http.MethodPost, "/api/v1/runs/12/"+verb, body).problem(t, badRequest)
 		if len(p.Errors) != 1 || p.Errors[0].Parameter != "id" {
