@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,16 @@ func toxic(kind, direction string, part float64, attributes string) string {
 	return fmt.Sprintf(`{"name": "%s %s", "type": %[1]q, "stream": %[2]q, "toxicity": %g, "attributes": {%s}}`, kind, direction, part, attributes)
 }
 
+// quiet lets everything vanish on the connections that there are, and on new ones.
+func (w *wire) quiet() {
+	w.tb.Helper()
+	for _, toxic := range silent() {
+		if _, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+			w.tb.Errorf("the toxic %s: %v", toxic, err)
+		}
+	}
+}
+
 // silent lets everything that is sent vanish, as a network does that has lost its
 // way: connections stay open and nobody ever answers.
 func silent() []string {
@@ -153,9 +164,36 @@ func isTimeout(err error) bool {
 // hostOf is the host and port of an address.
 func hostOf(tb testing.TB, address string) string {
 	tb.Helper()
+	return parse(tb, address).Host
+}
+
+// withHost is an address with another host and port.
+func withHost(tb testing.TB, address, host string) string {
+	tb.Helper()
+	u := parse(tb, address)
+	u.Host = host
+	return u.String()
+}
+
+func parse(tb testing.TB, address string) *url.URL {
+	tb.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return u.Host
+	return u
+}
+
+// quietPort is the port of a quiet address.
+func quietPort(tb testing.TB) int {
+	tb.Helper()
+	_, text, err := net.SplitHostPort(quietAddress(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return port
 }

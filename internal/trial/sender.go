@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -89,8 +90,11 @@ func (w *World) post(ctx context.Context, d *Delivery) (*client.Receipt, error) 
 		return nil, nil //nolint:nilerr,nilnil // no answer: again
 	}
 	defer answer.Body.Close()
+	w.note(answer.StatusCode)
 	text, err := io.ReadAll(answer.Body)
 	switch {
+	case answer.StatusCode == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") == "":
+		return nil, fmt.Errorf("a webhook was answered %s, and not when to come again: %s", answer.Status, text)
 	case err != nil || comesAgain(answer.StatusCode):
 		return nil, nil //nolint:nilerr,nilnil // half an answer, or "later": again
 	case answer.StatusCode/100 != 2:
@@ -105,6 +109,22 @@ func (w *World) post(ctx context.Context, d *Delivery) (*client.Receipt, error) 
 
 func comesAgain(status int) bool {
 	return slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusTooManyRequests}, status)
+}
+
+func (w *World) note(status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.answers == nil {
+		w.answers = map[int]int{}
+	}
+	w.answers[status]++
+}
+
+// Answers counts what senders were answered, by status.
+func (w *World) Answers() map[int]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.answers)
 }
 
 // refused tells whether a request cannot have arrived, because nobody listens.

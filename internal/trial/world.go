@@ -74,6 +74,7 @@ type World struct {
 	mu        sync.Mutex // guards what follows
 	processes []*Process
 	sent      []*Delivery
+	answers   map[int]int // by status
 	arrived   map[string]int
 }
 
