@@ -9,11 +9,12 @@ alter table runs
     add column rollback_of       uuid references runs (id),
     add column restores          uuid references runs (id),
     -- What an operator asked for to get away from this run, and how that is
-    -- done: back to the old generation that still stands, or by a new run.
+    -- done: back to the old generation that still stands, or by a new run; none
+    -- when there was nothing good to go back to.
     add column rollback_delivery uuid references deliveries (id),
     add column rollback_by       text,
     add column rollback_reason   text,
-    add column rollback_way      text check (rollback_way in ('return', 'new_run')),
+    add column rollback_way      text check (rollback_way in ('return', 'new_run', 'none')),
     add column rollback_run      uuid references runs (id),
     add constraint runs_ending_only_active check (ending is null or status in ('running', 'waiting')),
     add constraint runs_rollback_restores check ((rollback_of is null) = (restores is null)),

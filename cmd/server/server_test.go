@@ -225,7 +225,7 @@ const aCommit = "4f0b1c5a9d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a"
 func aRun(status client.RunStatus) client.RunDetail {
 	run := client.RunDetail{
 		Run: client.Run{
-			ID: runID, Pipeline: "hello-world", Number: 12, Status: status, Stage: client.StageProvision, Round: 1,
+			ID: runID, Pipeline: "hello-world", Kind: client.RunKindCommit, Number: 12, Status: status, Stage: client.StageProvision, Round: 1,
 			Commit:     client.Commit{Repository: "acme/hello", Ref: "refs/heads/main", Branch: "main", SHA: aCommit, Message: "Greet <all>"},
 			DeliveryID: newerID, Server: "main", Lane: "main/Production", CreatedAt: aTime,
 		},

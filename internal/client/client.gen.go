@@ -420,6 +420,7 @@ func (e ReceiptStatus) Valid() bool {
 // Defines values for RollbackWay.
 const (
 	RollbackWayNewRun RollbackWay = "new_run"
+	RollbackWayNone   RollbackWay = "none"
 	RollbackWayReturn RollbackWay = "return"
 )
 
@@ -427,6 +428,8 @@ const (
 func (e RollbackWay) Valid() bool {
 	switch e {
 	case RollbackWayNewRun:
+		return true
+	case RollbackWayNone:
 		return true
 	case RollbackWayReturn:
 		return true
@@ -1410,11 +1413,11 @@ type Rollback struct {
 	// Run The run that puts the last good release on new infrastructure.
 	Run openapi_types.UUID `json:"run,omitempty,omitzero"`
 
-	// Way `return`: to its old generation, which still stands. `new_run`: by the run that `run` names.
+	// Way `return`: to its old generation, which still stands. `new_run`: by the run that `run` names. `none`: the old generation did not serve any more, and there was nothing good to go back to.
 	Way RollbackWay `json:"way"`
 }
 
-// RollbackWay `return`: to its old generation, which still stands. `new_run`: by the run that `run` names.
+// RollbackWay `return`: to its old generation, which still stands. `new_run`: by the run that `run` names. `none`: the old generation did not serve any more, and there was nothing good to go back to.
 type RollbackWay string
 
 // RollbackRequest defines model for RollbackRequest.

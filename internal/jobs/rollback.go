@@ -18,6 +18,7 @@ import (
 const (
 	wayReturn = "return"
 	wayNewRun = "new_run"
+	wayNone   = "none"
 )
 
 // Rollback gets away from a run: back to its old generation while that has not
@@ -100,7 +101,7 @@ func (r *rollback) check(ctx context.Context) error {
 // checkRepeated refuses a second rollback of what is rolled back already.
 func (r *rollback) checkRepeated(ctx context.Context) error {
 	run := r.run
-	if run.RollbackWay == nil {
+	if run.RollbackWay == nil || *run.RollbackWay == wayNone {
 		return nil
 	}
 	if *run.RollbackWay == wayReturn {
@@ -350,6 +351,7 @@ func (x *execution) putInstead(ctx context.Context, end ending) ending {
 	if refused, ok := errors.AsType[*pipeline.Refusal](err); ok {
 		end.add("%s", sentence(refused.Message))
 		end.remedy = refused.Remedy
+		x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error { return q.NoteNoWayBack(ctx, x.run.ID) })
 		return end
 	}
 	if err != nil {

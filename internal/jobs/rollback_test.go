@@ -414,6 +414,8 @@ func TestRollbackDuringALook(t *testing.T) {
 				w.wantTakenOut(ended, 2)
 			} else if !strings.Contains(ended.Reason, "has nothing good to go back to") || ended.Remedy == "" {
 				t.Errorf("the reason is %q, the remedy %q", ended.Reason, ended.Remedy)
+			} else if *ended.RollbackWay != wayNone {
+				t.Errorf("it went by %s", *ended.RollbackWay)
 			}
 		})
 	}

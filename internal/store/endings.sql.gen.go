@@ -45,7 +45,7 @@ from runs join stages on stages.run_id = runs.id and stages.stage = 'create_rele
 where runs.lane = $1 and runs.pipeline = $2 and runs.status = 'succeeded' and runs.lane_turn < $3
   and stages.result ? 'release_id'
   and not exists (select from runs bad join stages made on made.run_id = bad.id and made.stage = 'create_release'
-      where bad.lane = $1 and bad.pipeline = $2 and bad.status = 'succeeded' and bad.rollback_way is not null
+      where bad.lane = $1 and bad.pipeline = $2 and bad.status = 'succeeded' and bad.rollback_way = 'new_run'
         and made.result ->> 'release_id' = stages.result ->> 'release_id')
 order by runs.lane_turn desc limit $4
 `
@@ -122,6 +122,16 @@ func (q *Queries) HasTakenOut(ctx context.Context, runID uuid.UUID) (bool, error
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const noteNoWayBack = `-- name: NoteNoWayBack :exec
+update runs set rollback_way = 'none' where id = $1 and rollback_way = 'return'
+`
+
+// The old generation does not serve any more, and nothing good is known.
+func (q *Queries) NoteNoWayBack(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, noteNoWayBack, id)
+	return err
 }
 
 const noteRollback = `-- name: NoteRollback :exec

@@ -70,7 +70,7 @@ func markOfEvent(kind string) mark {
 	case "stage_waiting", "stage_retrying", "attempt_lost", "run_queued", "run_frozen", "run_held", "freeze_override_refused", "provisioned_again",
 		"target_left", "target_redeployed":
 		return markWaiting
-	case "run_cancelled", "run_superseded", "cancel_requested":
+	case "run_cancelled", "run_superseded", "cancel_requested", "rollback_requested", "rolled_back":
 		return markEnded
 	default:
 		return markRunning

@@ -90,6 +90,7 @@ func (p *page) header(run client.Run) {
 	p.fact("tenant", clean(run.Tenant))
 	p.fact("lane", clean(run.Lane)+" on Octopus server "+clean(run.Server))
 	p.fact("ignores", ignored(run.FreezeOverride))
+	p.rollback(run)
 	p.heldBy(run)
 	p.fact("id", run.ID.String())
 }
@@ -195,6 +196,7 @@ func (p *page) explanation(run client.Run) {
 		p.paragraph("what to do", run.Remedy)
 	case client.RunStatusCancelled, client.RunStatusSuperseded:
 		p.paragraph("why it ended", run.Reason)
+		p.paragraph("what to do", run.Remedy)
 	case client.RunStatusRunning:
 		p.paragraph("what holds it up", run.Reason)
 		p.outlook(run)
@@ -248,6 +250,9 @@ func (p *page) hints(run client.RunDetail) {
 			from = " --from " + string(run.RetryFrom)
 		}
 		hint("retry", from+" --wait", "let it go on")
+		p.hintRollback(run.Run)
+	case run.Status == client.RunStatusSucceeded:
+		p.hintRollback(run.Run)
 	case !ended(run.Status):
 		hint("watch", "", "see it go on")
 		if run.Frozen.Name != "" {

@@ -46,6 +46,10 @@ func TestTimelineOfEveryState(t *testing.T) {
 		"retried":    {retried, 6},
 		"frozen":     {frozenRun(), 60},
 		"ignoring":   {ignoring, 75},
+
+		"rollback":    {aRollback(), 12},
+		"rolled_back": {rolledBack(), 600},
+		"given_back":  {givenBack(), 600},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

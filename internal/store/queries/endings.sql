@@ -31,6 +31,10 @@ update runs set rollback_delivery = sqlc.arg('delivery')::uuid, rollback_by = sq
     rollback_way = 'new_run', rollback_run = sqlc.arg('run')::uuid
 where id = sqlc.arg('id');
 
+-- name: NoteNoWayBack :exec
+-- The old generation does not serve any more, and nothing good is known.
+update runs set rollback_way = 'none' where id = $1 and rollback_way = 'return';
+
 -- name: GoodRuns :many
 -- The runs of the pipeline that succeeded in the lane before the turn, newest
 -- first, without the releases that an operator got away from after they had
@@ -41,7 +45,7 @@ from runs join stages on stages.run_id = runs.id and stages.stage = 'create_rele
 where runs.lane = sqlc.arg('lane') and runs.pipeline = sqlc.arg('pipeline') and runs.status = 'succeeded' and runs.lane_turn < sqlc.arg('lane_turn')
   and stages.result ? 'release_id'
   and not exists (select from runs bad join stages made on made.run_id = bad.id and made.stage = 'create_release'
-      where bad.lane = sqlc.arg('lane') and bad.pipeline = sqlc.arg('pipeline') and bad.status = 'succeeded' and bad.rollback_way is not null
+      where bad.lane = sqlc.arg('lane') and bad.pipeline = sqlc.arg('pipeline') and bad.status = 'succeeded' and bad.rollback_way = 'new_run'
         and made.result ->> 'release_id' = stages.result ->> 'release_id')
 order by runs.lane_turn desc limit sqlc.arg('count');
 
