@@ -79,7 +79,7 @@ func notAnswering(err error) error {
 
 // closeTime bounds the end of the connections: while the database is silent, some
 // of them are in use for as long.
-const closeTime = 2 * time.Second
+const closeTime = time.Second
 
 // closePool closes the connections to the database.
 func (a *App) closePool(ctx context.Context) error {

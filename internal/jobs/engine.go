@@ -151,9 +151,9 @@ func (e *Engine) Stop(ctx context.Context) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	handBack, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTime)
+	handingBack, cancel := atLeast(ctx, leastHandBackTime)
 	defer cancel()
-	return e.river.StopAndCancel(handBack)
+	return e.river.StopAndCancel(handingBack)
 }
 
 // beforeEnd returns a context that ends so much earlier than ctx, or at half of
@@ -176,8 +176,22 @@ func (e *Engine) Working() error {
 	return nil
 }
 
-// handBackTime bounds what a cancelled execution takes to write its end.
-const handBackTime = 5 * time.Second
+const (
+	// handBackTime is how much of the time to stop is kept for cancelled
+	// executions to write their end.
+	handBackTime = 5 * time.Second
+	// leastHandBackTime is what they get even when no time is left.
+	leastHandBackTime = time.Second
+)
+
+// atLeast returns a context that ends with ctx, but lasts for a while in any case.
+func atLeast(ctx context.Context, least time.Duration) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(least)
+	if wanted, limited := ctx.Deadline(); limited && wanted.After(end) {
+		end = wanted
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), end)
+}
 
 // octopus returns the client of the run's server. One that is not configured is
 // no failure yet: during a rolling restart the next process may know it. One

@@ -70,3 +70,17 @@ func TestBeforeEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestAtLeast(t *testing.T) {
+	t.Parallel()
+	for left, want := range map[time.Duration]time.Duration{time.Hour: time.Hour, -time.Second: time.Minute} {
+		limited, cancel := context.WithTimeout(t.Context(), left)
+		defer cancel()
+		ctx, cancel := atLeast(limited, time.Minute)
+		defer cancel()
+		end, _ := ctx.Deadline()
+		if got := time.Until(end); got > want || got < want-10*time.Second || ctx.Err() != nil {
+			t.Errorf("with %s left it lasts for %s (%v), want %s", left, got, ctx.Err(), want)
+		}
+	}
+}

@@ -79,7 +79,8 @@ func (w *World) launch(failpoint string) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a pipe to watch over a process: %w", err)
 	}
-	p.cmd = exec.Command("/bin/sh", "-c", guard, "regrow-trial", w.program, "serve", "--config", w.config) //nolint:noctx // Kill and Stop end it
+	command := append([]string{"-c", guard, "regrow-trial", w.program, "serve", "--config", w.config}, w.options.Flags...)
+	p.cmd = exec.Command("/bin/sh", command...) //nolint:noctx // Kill and Stop end it
 	p.cmd.Env = append(w.environment(), "REGROW_FAILPOINT="+failpoint, "REGROW_FAILPOINT_LOG="+p.reached)
 	p.cmd.ExtraFiles = []*os.File{heard}
 	output, err := p.cmd.StderrPipe()

@@ -43,6 +43,8 @@ type Options struct {
 	// ThroughDatabase and ThroughOctopus return the address by which regrow
 	// reaches what is at the given one, for something that stands in between.
 	ThroughDatabase, ThroughOctopus func(address string) string
+	// Flags are more of the processes' command line.
+	Flags []string
 	// Edit changes regrow.yaml.
 	Edit func(string) string
 }
