@@ -33,6 +33,12 @@ var needs = []need{
 	{permission: "DeploymentCreate", purpose: "provision and verify"},
 	{permission: "ProjectEdit", purpose: "override"},
 	{permission: "MachineDelete", purpose: "cleanup in mode delete", only: cleansUpBy(pipeline.CleanupDelete)},
+	{permission: "MachineDelete", purpose: "on_failure: terminate", only: func(p pipeline.Pipeline) bool {
+		return p.Cleanup.Mode != pipeline.CleanupDelete && p.OnFailure == pipeline.Terminate
+	}},
+	{permission: "MachineDelete", purpose: "rolling a run back to its old targets", optional: true, only: func(p pipeline.Pipeline) bool {
+		return p.Cleanup.Mode != pipeline.CleanupDelete && p.OnFailure != pipeline.Terminate
+	}},
 	{permission: "RunbookView", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
 	{permission: "RunbookRunCreate", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
 	{permission: "RunbookRunView", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
