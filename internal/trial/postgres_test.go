@@ -4,6 +4,7 @@ package trial
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 
 	"regrow/internal/localpg"
 )
+
+var away = flag.Duration("away", 3*time.Second, "how long Postgres is away, silent or otherwise in trouble")
 
 // chance is a test's own, from the seed of all.
 func chance(t *testing.T) *rand.Rand {
@@ -33,7 +36,7 @@ func TestPostgresRestarts(t *testing.T) {
 			w.Serve("")
 			w.Serve("")
 			end := w.storm(t, random, 6)
-			for range 4 {
+			for range 2 + int(*away/time.Second) {
 				rest(t.Context(), time.Duration(300+random.IntN(1500))*time.Millisecond)
 				server.away(how, func() {})
 			}
@@ -53,7 +56,7 @@ func TestPostgresConnectionsKilled(t *testing.T) {
 	w.Serve("")
 	w.Serve("")
 	end := w.storm(t, random, 6)
-	killing, stop := context.WithTimeout(t.Context(), 6*time.Second)
+	killing, stop := context.WithTimeout(t.Context(), *away)
 	defer stop()
 	for killing.Err() == nil {
 		server.execute("select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and random() < 0.5")
@@ -63,8 +66,8 @@ func TestPostgresConnectionsKilled(t *testing.T) {
 	w.endsWell(t, fmt.Sprintf("seed %d, connections killed", chosenSeed()))
 }
 
-// Postgres is away for ten seconds in the middle of a storm of webhooks: senders
-// are told to come again, and when they do, all is taken in, once.
+// Postgres is away in the middle of a storm of webhooks: senders are told to come
+// again, and when they do, all is taken in, once.
 func TestPostgresAwayDuringAStorm(t *testing.T) {
 	t.Parallel()
 	random := chance(t)
@@ -75,14 +78,14 @@ func TestPostgresAwayDuringAStorm(t *testing.T) {
 	end := w.storm(t, random, 20)
 	rest(t.Context(), time.Second)
 	before := w.Answers()[http.StatusServiceUnavailable]
-	server.away(immediate, func() { rest(t.Context(), 10*time.Second) })
+	server.away(immediate, func() { rest(t.Context(), *away) })
 	refused := w.Answers()[http.StatusServiceUnavailable] - before
 	rest(t.Context(), time.Second)
 	end()
 	if refused == 0 {
 		t.Error("no sender was told to come again while Postgres was away")
 	}
-	w.endsWell(t, fmt.Sprintf("seed %d, Postgres away for 10 s", chosenSeed()))
+	w.endsWell(t, fmt.Sprintf("seed %d, Postgres away for %s", chosenSeed(), *away))
 }
 
 // The network to Postgres loses its way: connections are open, and nobody answers.
@@ -103,12 +106,12 @@ func TestPostgresSilent(t *testing.T) {
 	for range 2 {
 		rest(t.Context(), time.Second)
 		network.quiet()
-		rest(t.Context(), 6*time.Second)
+		rest(t.Context(), *away)
 		network.mend()
 	}
 	rest(t.Context(), time.Second)
 	end()
-	w.endsWell(t, fmt.Sprintf("seed %d, Postgres silent for 6 s twice", chosenSeed()))
+	w.endsWell(t, fmt.Sprintf("seed %d, Postgres silent for %s, twice", chosenSeed(), *away))
 }
 
 // The primary is gone for good, and its standby takes over. As the primary has

@@ -12,7 +12,7 @@ import (
 	"regrow/internal/localpg"
 )
 
-var stops = flag.Int("stops", 8, "how many processes TestStopUnderLoad stops")
+var stops = flag.Int("stops", 5, "how many processes TestStopUnderLoad stops")
 
 // shutdown is what processes are given to stop, and slow how much longer a busy
 // machine may take.
