@@ -89,16 +89,17 @@ func (x *patient) triggerFits(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	changed := Warning
-	if slices.ContainsFunc(item.Changes, keepsFromDeploying) {
-		changed = Error
+	if item.Action == setup.ActionChange {
+		// What it does beside deploying to the pipeline's targets hurts nobody yet.
+		acts, err := x.triggerActs(ctx, item.ID)
+		if err != nil {
+			return finding{}, err
+		}
+		if !acts {
+			changed = Error
+		}
 	}
 	return x.drift(item, Error, changed), nil
-}
-
-// keepsFromDeploying tells a setting without which the trigger does nothing for
-// the pipeline's targets from one that only makes it do more.
-func keepsFromDeploying(c setup.Change) bool {
-	return c.Pointer == "/IsDisabled" || c.Pointer == "/Action/ActionType" || strings.HasPrefix(c.Pointer, "/Filter/")
 }
 
 // subscriptionFits looks at the subscription by which Octopus calls back.

@@ -117,6 +117,9 @@ func settingFaults() map[string]planted {
 		}, "trigger", "", doctor.Error, []string{"no trigger", remedy}, nil},
 		"a disabled trigger":         {trigger("IsDisabled", true), "trigger", "", doctor.Error, []string{"Disabled: true → false", remedy}, nil},
 		"a trigger for other roles":  {trigger("Filter.Roles", []string{"web"}), "trigger", "", doctor.Error, []string{"Roles: web → hello-world"}, nil},
+		"a trigger for more roles":   {trigger("Filter.Roles", []string{"web", "hello-world"}), "trigger", "", doctor.Warning, []string{"web, hello-world → hello-world"}, nil},
+		"a trigger for all roles":    {trigger("Filter.Roles", []string{}), "trigger", "", doctor.Warning, []string{"nothing → hello-world"}, nil},
+		"a trigger elsewhere":        {trigger("Filter.EnvironmentIds", []string{"Environments-77"}), "trigger", "", doctor.Error, []string{"Environments-77 → Development"}, nil},
 		"a trigger that goes on":     {trigger("Action.ShouldRedeployWhenMachineHasBeenDeployedTo", true), "trigger", "", doctor.Warning, []string{"true → false"}, nil},
 		"a trigger for other events": {trigger("Filter.EventGroups", []string{"MachineCritical"}), "trigger", "", doctor.Error, []string{"MachineCritical → MachineAvailableForDeployment"}, nil},
 		"two triggers": {func(c *clinic) {

@@ -70,6 +70,26 @@ func (x *patient) oneTriggerReacts(ctx context.Context) (finding, error) {
 	return fine("No two triggers react to the same new targets."), nil
 }
 
+// triggerActs tells whether a trigger deploys to the pipeline's new targets,
+// whatever else it does.
+func (x *patient) triggerActs(ctx context.Context, id string) (bool, error) {
+	at, err := x.place(ctx)
+	if err != nil {
+		return false, err
+	}
+	documents, err := at.client.TriggersOf(ctx, at.application.ID)
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(documents, func(d octopus.Document) bool { return d.ID() == id })
+	if i < 0 {
+		return false, nil
+	}
+	t, err := decode[trigger](documents[i])
+	// Of the events only the guide's group is certain to come for every new target.
+	return err == nil && t.reacts(at.environment.ID, x.Infrastructure.Roles) && hasName(t.Filter.EventGroups, availability[0]), err
+}
+
 // reactingTriggers returns the names of the triggers that react.
 func reactingTriggers(documents []octopus.Document, environmentID string, roles []string) ([]string, error) {
 	var reacting []string
