@@ -27,7 +27,7 @@ listen: 127.0.0.1:0
 database: {url: "%s"}
 api: {tokens: [{name: ops, role: operator, token: a-token-of-the-override-tests}]}
 servers:
-  - {name: main, url: "%s", api_key: API-SIMULATOR, space: Default, requests_per_minute: 60000}
+  - {name: main, url: "%s", api_key: API-SIMULATOR, space: Default, requests_per_minute: 60000, timeout: 1s}
 sources:
   - {name: github, kind: github, secret: a-secret-of-the-override-tests}
 pipelines:
