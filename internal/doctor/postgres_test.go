@@ -91,9 +91,7 @@ func (c *clinic) begin(pool *pgxpool.Pool, releaseID string) store.Run {
 		Config: pipeline.Snapshot{Pipeline: line}, Ref: "refs/heads/main", CommitSha: "abc", Stage: pipeline.Provision, CreatedAt: now,
 	})
 	must(err)
-	for i, stage := range pipeline.Stages() {
-		must(q.InsertStage(ctx, store.InsertStageParams{RunID: run.ID, Stage: stage, Position: int16(i + 1)}))
-	}
+	must(q.InsertStages(ctx, store.InsertStagesParams{RunID: run.ID, Stages: pipeline.StageNames()}))
 	_, err = q.StartRun(ctx, store.StartRunParams{ID: run.ID, Stage: pipeline.Provision, JobID: 1, Now: now, Round: 1})
 	must(err)
 	result, err := json.Marshal(map[string]string{"release_id": releaseID})

@@ -42,10 +42,8 @@ func (testRuns) Create(ctx context.Context, tx pgx.Tx, delivery uuid.UUID, p pip
 	if err != nil {
 		return run, err
 	}
-	for i, stage := range pipeline.Stages() {
-		if err := q.InsertStage(ctx, store.InsertStageParams{RunID: run.ID, Stage: stage, Position: int16(i + 1)}); err != nil {
-			return run, err
-		}
+	if err := q.InsertStages(ctx, store.InsertStagesParams{RunID: run.ID, Stages: pipeline.StageNames()}); err != nil {
+		return run, err
 	}
 	if err := record(ctx, q, run, "created"); err != nil {
 		return run, err

@@ -34,6 +34,30 @@ func readLane(ctx context.Context, q *store.Queries, key string) (pipeline.Lane,
 	return lane, nil
 }
 
+// laneToEnter reads as much of a lane as decides what becomes of a run that
+// enters it: all that wait for it would be too many in a storm. Where the lane is
+// there to be taken, no pause begins or ends until the end of the transaction.
+func laneToEnter(ctx context.Context, q *store.Queries, p pipeline.Pipeline) (pipeline.Lane, error) {
+	var lane pipeline.Lane
+	rows, err := q.LaneToEnter(ctx, store.LaneToEnterParams{Lane: p.Lane(), Pipeline: p.Name, Latest: p.Policy == pipeline.Latest})
+	if err != nil {
+		return lane, fmt.Errorf("reading who is in lane %q: %w", p.Lane(), err)
+	}
+	slices.SortFunc(rows, func(a, b store.LaneToEnterRow) int { return cmp.Compare(a.QueuePosition, b.QueuePosition) })
+	for _, row := range rows {
+		run := pipeline.LaneRun{ID: row.ID, Pipeline: row.Pipeline, Number: row.Number, Status: row.Status, Stage: row.Stage, Rollback: row.Rollback}
+		if row.Status.Active() {
+			lane.Holder = &run
+		} else {
+			lane.Queue = append(lane.Queue, run)
+		}
+	}
+	if lane.Holder == nil {
+		lane.Pauses, err = pausesBeforeStart(ctx, q, p.Lane())
+	}
+	return lane, err
+}
+
 // asLaneRun is how a new run enters a lane.
 func asLaneRun(run store.Run) pipeline.LaneRun {
 	return pipeline.LaneRun{

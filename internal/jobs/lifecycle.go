@@ -3,12 +3,14 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
@@ -60,10 +62,7 @@ type newcomer struct {
 // enter makes the run and lets it into its lane, which is locked.
 func (e *Engine) enter(ctx context.Context, tx pgx.Tx, n newcomer) (store.Run, error) {
 	q, p := store.New(tx), n.line
-	if err := lockPausesShared(ctx, q); err != nil {
-		return store.Run{}, err
-	}
-	lane, err := readLane(ctx, q, p.Lane())
+	lane, err := laneToEnter(ctx, q, p)
 	if err != nil {
 		return store.Run{}, err
 	}
@@ -116,10 +115,8 @@ func (e *Engine) insertRun(ctx context.Context, q *store.Queries, n newcomer) (s
 	if err != nil {
 		return run, fmt.Errorf("inserting run #%d of pipeline %q: %w", number, p.Name, err)
 	}
-	for i, stage := range pipeline.Stages() {
-		if err := q.InsertStage(ctx, store.InsertStageParams{RunID: run.ID, Stage: stage, Position: int16(i + 1)}); err != nil {
-			return run, fmt.Errorf("inserting stage %s: %w", stage, err)
-		}
+	if err := q.InsertStages(ctx, store.InsertStagesParams{RunID: run.ID, Stages: pipeline.StageNames()}); err != nil {
+		return run, fmt.Errorf("inserting the stages: %w", err)
 	}
 	message := fmt.Sprintf("Run #%d of pipeline %s for commit %s on %s.", number, p.Name, c.ShortSHA(), c.Ref)
 	return run, record(ctx, q, run, e.Now(), eventRunCreated, message, nil)
@@ -218,29 +215,65 @@ func (e *Engine) startNext(ctx context.Context, tx pgx.Tx, lane string) error {
 }
 
 // Wake asks every active run on the server to look again and returns how many
-// there are. A run that is being looked at takes note and looks once more.
+// there are. One that waits looks now. One that is looked at already is looked at
+// again, and one that pauses after an error, or for an operator's pause, goes on
+// in its own time: a flood of events must not become a flood of tries.
 func (e *Engine) Wake(ctx context.Context, tx pgx.Tx, server string) (int, error) {
-	active, err := store.New(tx).LockActiveOnServer(ctx, server)
+	q := store.New(tx)
+	active, err := q.LockActiveOnServer(ctx, server)
 	if err != nil {
 		return 0, fmt.Errorf("looking for runs on server %q: %w", server, err)
 	}
-	for _, row := range active {
-		run := store.Run{ID: row.ID, Status: row.Status, Stage: row.Stage, Paused: row.Paused, Reason: row.Reason}
-		if err := e.wake(ctx, tx, run); err != nil {
-			return 0, err
+	var waiting []store.LockActiveOnServerRow
+	var others []uuid.UUID
+	for _, run := range active {
+		if run.Status == pipeline.Waiting && !run.Paused {
+			waiting = append(waiting, run)
+		} else {
+			others = append(others, run.ID)
+		}
+	}
+	if err := e.resumeAll(ctx, tx, waiting); err != nil {
+		return 0, err
+	}
+	if len(others) > 0 {
+		if err := q.NoteWakes(ctx, others); err != nil {
+			return 0, fmt.Errorf("noting an event on %s: %w", count(len(others), "run"), err)
 		}
 	}
 	return len(active), nil
 }
 
-// wake has a locked active run look at Octopus now if it waits, and again if it
-// is looking already. A run that pauses after an error goes on in its own time:
-// a flood of events must not become a flood of tries.
-func (e *Engine) wake(ctx context.Context, tx pgx.Tx, run store.Run) error {
-	if run.Status == pipeline.Waiting && !run.Paused {
-		return e.resume(ctx, tx, run, run.Reason)
+// resumeAll is resume for several runs, which keep their reasons, with as few
+// statements as for one: an event concerns all lanes of a server.
+func (e *Engine) resumeAll(ctx context.Context, tx pgx.Tx, runs []store.LockActiveOnServerRow) error {
+	if len(runs) == 0 {
+		return nil
 	}
-	return store.New(tx).NoteWake(ctx, run.ID)
+	wanted := make([]river.InsertManyParams, len(runs))
+	for i, run := range runs {
+		args, err := argsOf(run.Stage, run.ID)
+		if err != nil {
+			return err
+		}
+		wanted[i].Args = args
+	}
+	inserted, err := e.river.InsertManyTx(ctx, tx, wanted)
+	if err != nil {
+		return fmt.Errorf("inserting River jobs for %s: %w", count(len(runs), "run"), err)
+	}
+	params := store.ContinueRunsParams{}
+	for _, made := range inserted {
+		var args runArgs
+		if err := json.Unmarshal(made.Job.EncodedArgs, &args); err != nil {
+			return fmt.Errorf("reading for which run River job %d is: %w", made.Job.ID, err)
+		}
+		params.Ids, params.JobIds = append(params.Ids, args.RunID), append(params.JobIds, made.Job.ID)
+	}
+	if err := store.New(tx).ContinueRuns(ctx, params); err != nil {
+		return fmt.Errorf("waking %s: %w", count(len(runs), "run"), err)
+	}
+	return nil
 }
 
 // resume has a new River job go on with the run's stage. The job that could act

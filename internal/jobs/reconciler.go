@@ -4,22 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
 )
 
-const (
-	// The reconciler looks at most that many runs up in one go.
-	reconcileBatch = 100
-	// reconcileTime bounds one look.
-	reconcileTime = 30 * time.Second
-)
+// reconcileTime bounds one look of the reconciler. What it has not come to, it
+// comes to with the next: the runs that wait longest are first.
+const reconcileTime = 30 * time.Second
 
 // reconcileUntil looks again and again for what was lost: events that never
 // came, executions whose process is gone, River jobs that vanished, lanes that
@@ -63,7 +62,7 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 
 // wakeDue has the runs look at Octopus that no event has woken in time.
 func (e *Engine) wakeDue(ctx context.Context) error {
-	due, err := store.New(e.Pool).DueWaiting(ctx, store.DueWaitingParams{Now: e.Now(), Count: reconcileBatch})
+	due, err := store.New(e.Pool).DueWaiting(ctx, e.Now())
 	if err != nil {
 		return fmt.Errorf("looking for runs that are due: %w", err)
 	}
@@ -78,7 +77,7 @@ func (e *Engine) wakeDue(ctx context.Context) error {
 
 // recoverLost gives the runs of processes that are gone to another execution.
 func (e *Engine) recoverLost(ctx context.Context) error {
-	lost, err := store.New(e.Pool).ExpiredLeases(ctx, reconcileBatch)
+	lost, err := store.New(e.Pool).ExpiredLeases(ctx)
 	if err != nil {
 		return fmt.Errorf("looking for lost executions: %w", err)
 	}
@@ -124,13 +123,32 @@ func (e *Engine) recoverVanished(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, run := range idle {
-		job, err := e.river.JobGet(ctx, *run.JobID)
-		switch {
-		case errors.Is(err, rivertype.ErrNotFound):
-		case err != nil:
+	for some := range slices.Chunk(idle, jobsAtOnce) {
+		if err := e.replaceVanished(ctx, some); err != nil {
 			return err
-		case !e.vanished(job):
+		}
+	}
+	return nil
+}
+
+// jobsAtOnce is how many of River's jobs are asked for at once.
+const jobsAtOnce = 1000
+
+func (e *Engine) replaceVanished(ctx context.Context, idle []store.UnleasedRunningRow) error {
+	ids := make([]int64, len(idle))
+	for i, run := range idle {
+		ids[i] = *run.JobID
+	}
+	found, err := e.river.JobList(ctx, river.NewJobListParams().IDs(ids...).First(len(ids)))
+	if err != nil {
+		return fmt.Errorf("looking for the River jobs of %s: %w", count(len(idle), "run"), err)
+	}
+	alive := make(map[int64]bool, len(found.Jobs))
+	for _, job := range found.Jobs {
+		alive[job.ID] = !e.vanished(job)
+	}
+	for _, run := range idle {
+		if alive[*run.JobID] {
 			continue
 		}
 		if err := e.replaceJob(ctx, run); err != nil {

@@ -19,6 +19,15 @@ var stages = []Stage{Provision, CreateRelease, Override, VerifyStage, CleanupSta
 // Stages returns all stages in the order in which a run passes them.
 func Stages() []Stage { return slices.Clone(stages) }
 
+// StageNames returns the names of all stages in that order.
+func StageNames() []string {
+	names := make([]string, len(stages))
+	for i, stage := range stages {
+		names[i] = string(stage)
+	}
+	return names
+}
+
 // Next returns the stage that follows, and false after the last one.
 func (s Stage) Next() (Stage, bool) {
 	i := slices.Index(stages, s)

@@ -59,6 +59,23 @@ func (q *Queries) ContinueRun(ctx context.Context, arg ContinueRunParams) error 
 	return err
 }
 
+const continueRuns = `-- name: ContinueRuns :exec
+update runs set status = 'running', job_id = woken.job_id, lease_until = null, next_check_at = null, paused = false
+from (select unnest($1::uuid[]) as id, unnest($2::bigint[]) as job_id) woken
+where runs.id = woken.id
+`
+
+type ContinueRunsParams struct {
+	Ids    []uuid.UUID
+	JobIds []int64
+}
+
+// ContinueRun of several, each with its own River job and the reason it has.
+func (q *Queries) ContinueRuns(ctx context.Context, arg ContinueRunsParams) error {
+	_, err := q.db.Exec(ctx, continueRuns, arg.Ids, arg.JobIds)
+	return err
+}
+
 const countActiveOnServer = `-- name: CountActiveOnServer :one
 select count(*) from runs where server = $1 and status in ('running', 'waiting')
 `
@@ -102,18 +119,12 @@ func (q *Queries) CountRunsByStatus(ctx context.Context) ([]CountRunsByStatusRow
 }
 
 const dueWaiting = `-- name: DueWaiting :many
-select id from runs where status = 'waiting' and next_check_at <= $1::timestamptz
-order by next_check_at limit $2
+select id from runs where status = 'waiting' and next_check_at <= $1::timestamptz order by next_check_at
 `
 
-type DueWaitingParams struct {
-	Now   time.Time
-	Count int32
-}
-
-// Waiting runs whose next look is due.
-func (q *Queries) DueWaiting(ctx context.Context, arg DueWaitingParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, dueWaiting, arg.Now, arg.Count)
+// Waiting runs whose next look is due, those first that wait for it longest.
+func (q *Queries) DueWaiting(ctx context.Context, now time.Time) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, dueWaiting, now)
 	if err != nil {
 		return nil, err
 	}
@@ -212,12 +223,12 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 }
 
 const expiredLeases = `-- name: ExpiredLeases :many
-select id from runs where status = 'running' and lease_until < now() order by id limit $1
+select id from runs where status = 'running' and lease_until < now() order by lease_until
 `
 
 // Runs whose executing process has vanished.
-func (q *Queries) ExpiredLeases(ctx context.Context, count int32) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, expiredLeases, count)
+func (q *Queries) ExpiredLeases(ctx context.Context) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, expiredLeases)
 	if err != nil {
 		return nil, err
 	}
@@ -435,18 +446,19 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 	return i, err
 }
 
-const insertStage = `-- name: InsertStage :exec
-insert into stages (run_id, stage, position) values ($1, $2, $3)
+const insertStages = `-- name: InsertStages :exec
+insert into stages (run_id, stage, position)
+select $1::uuid, stage, position from unnest($2::text[]) with ordinality as s (stage, position)
 `
 
-type InsertStageParams struct {
-	RunID    uuid.UUID
-	Stage    pipeline.Stage
-	Position int16
+type InsertStagesParams struct {
+	RunID  uuid.UUID
+	Stages []string
 }
 
-func (q *Queries) InsertStage(ctx context.Context, arg InsertStageParams) error {
-	_, err := q.db.Exec(ctx, insertStage, arg.RunID, arg.Stage, arg.Position)
+// The run's stages, in their order.
+func (q *Queries) InsertStages(ctx context.Context, arg InsertStagesParams) error {
+	_, err := q.db.Exec(ctx, insertStages, arg.RunID, arg.Stages)
 	return err
 }
 
@@ -459,6 +471,63 @@ func (q *Queries) LaneIsTaken(ctx context.Context, lane string) (bool, error) {
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const laneToEnter = `-- name: LaneToEnter :many
+select id, pipeline, number, status, stage, queue_position, (rollback_of is not null)::boolean as rollback
+from runs where runs.lane = $1 and status in ('running', 'waiting')
+union
+(select id, pipeline, number, status, stage, queue_position, rollback_of is not null
+    from runs where runs.lane = $1 and status = 'queued' order by runs.queue_position limit 1)
+union
+select id, pipeline, number, status, stage, queue_position, rollback_of is not null
+from runs where runs.lane = $1 and status = 'queued' and runs.pipeline = $2 and $3::boolean
+`
+
+type LaneToEnterParams struct {
+	Lane     string
+	Pipeline string
+	Latest   bool
+}
+
+type LaneToEnterRow struct {
+	ID            uuid.UUID
+	Pipeline      string
+	Number        int64
+	Status        pipeline.Status
+	Stage         pipeline.Stage
+	QueuePosition int64
+	Rollback      bool
+}
+
+// Those in a lane that matter to a run which enters it: who holds it, who is first
+// in the queue, and whose places the run may take, all of its pipeline.
+func (q *Queries) LaneToEnter(ctx context.Context, arg LaneToEnterParams) ([]LaneToEnterRow, error) {
+	rows, err := q.db.Query(ctx, laneToEnter, arg.Lane, arg.Pipeline, arg.Latest)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LaneToEnterRow{}
+	for rows.Next() {
+		var i LaneToEnterRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Pipeline,
+			&i.Number,
+			&i.Status,
+			&i.Stage,
+			&i.QueuePosition,
+			&i.Rollback,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const lastProvisionInLane = `-- name: LastProvisionInLane :one
@@ -543,7 +612,9 @@ func (q *Queries) LastRunNumber(ctx context.Context, name string) (int64, error)
 }
 
 const latestRunPerPipeline = `-- name: LatestRunPerPipeline :many
-select distinct on (pipeline) id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs order by pipeline, id desc
+select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.freeze_name, runs.freeze_until, runs.freeze_override_reason, runs.freeze_override_by, runs.held_since, runs.cancel_tasks, runs.ending, runs.rollback_of, runs.restores, runs.rollback_delivery, runs.rollback_by, runs.rollback_reason, runs.rollback_way, runs.rollback_run from pipelines cross join lateral (
+    select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs of where of.pipeline = pipelines.name order by of.id desc limit 1
+) runs
 `
 
 func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
@@ -1038,6 +1109,15 @@ func (q *Queries) NoteWake(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
+const noteWakes = `-- name: NoteWakes :exec
+update runs set wakes = wakes + 1 where id = any($1::uuid[])
+`
+
+func (q *Queries) NoteWakes(ctx context.Context, ids []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, noteWakes, ids)
+	return err
+}
+
 const parkRun = `-- name: ParkRun :exec
 update runs set status = 'waiting', job_id = null, lease_until = null, next_check_at = $1::timestamptz,
     paused = $2, reason = $3
@@ -1222,13 +1302,20 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) (Run, error)
 }
 
 const strandedLanes = `-- name: StrandedLanes :many
-select distinct lane from runs q where status = 'queued'
-  and not exists (select from runs a where a.lane = q.lane and a.status in ('running', 'waiting'))
-  and not exists (select from pauses where lifted_at is null and pause_holds(scope, key, q.lane))
+with recursive queued as (
+    (select runs.lane from runs where runs.status = 'queued' order by runs.lane limit 1)
+    union all
+    select (select next.lane from runs next where next.status = 'queued' and next.lane > queued.lane order by next.lane limit 1)
+    from queued where queued.lane is not null
+)
+select queued.lane::text from queued
+where queued.lane is not null
+  and not exists (select from runs active where active.lane = queued.lane and active.status in ('running', 'waiting'))
+  and not exists (select from pauses where lifted_at is null and pause_holds(scope, key, queued.lane))
 `
 
 // Lanes with queued runs and no active one that no pause holds; there should be
-// none.
+// none. The index is read from lane to lane: queues may be long.
 func (q *Queries) StrandedLanes(ctx context.Context) ([]string, error) {
 	rows, err := q.db.Query(ctx, strandedLanes)
 	if err != nil {
@@ -1237,11 +1324,11 @@ func (q *Queries) StrandedLanes(ctx context.Context) ([]string, error) {
 	defer rows.Close()
 	items := []string{}
 	for rows.Next() {
-		var lane string
-		if err := rows.Scan(&lane); err != nil {
+		var queued_lane string
+		if err := rows.Scan(&queued_lane); err != nil {
 			return nil, err
 		}
-		items = append(items, lane)
+		items = append(items, queued_lane)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -58,10 +58,8 @@ func insertRun(t *testing.T, pool *pgxpool.Pool, lane string) store.Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, stage := range pipeline.Stages() {
-		if err := q.InsertStage(ctx, store.InsertStageParams{RunID: run.ID, Stage: stage, Position: int16(i + 1)}); err != nil {
-			t.Fatal(err)
-		}
+	if err := q.InsertStages(ctx, store.InsertStagesParams{RunID: run.ID, Stages: pipeline.StageNames()}); err != nil {
+		t.Fatal(err)
 	}
 	return run
 }

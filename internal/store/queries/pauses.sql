@@ -67,7 +67,16 @@ select cancel_requested_at, cancel_reason, cancel_tasks,
 from runs where runs.id = sqlc.arg('id') and runs.job_id = sqlc.arg('job_id')::bigint;
 
 -- name: LanesInUse :many
-select distinct lane from runs where status in ('queued', 'running', 'waiting') order by lane;
+with recursive queued as (
+    (select runs.lane from runs where runs.status = 'queued' order by runs.lane limit 1)
+    union all
+    select (select next.lane from runs next where next.status = 'queued' and next.lane > queued.lane order by next.lane limit 1)
+    from queued where queued.lane is not null
+)
+select queued.lane::text as lane from queued where queued.lane is not null
+union
+select active.lane from runs active where active.status in ('running', 'waiting')
+order by lane;
 
 -- name: ConfigOfLane :one
 -- The configuration of the run that came last of those that have not ended in

@@ -25,8 +25,10 @@ insert into runs (id, pipeline, number, delivery_id, server, lane, config, repos
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, $16, $17, sqlc.narg('rollback_of')::uuid, sqlc.narg('restores')::uuid)
 returning *;
 
--- name: InsertStage :exec
-insert into stages (run_id, stage, position) values ($1, $2, $3);
+-- name: InsertStages :exec
+-- The run's stages, in their order.
+insert into stages (run_id, stage, position)
+select sqlc.arg('run_id')::uuid, stage, position from unnest(sqlc.arg('stages')::text[]) with ordinality as s (stage, position);
 
 -- name: InheritPlace :exec
 -- Gives a run the place in the queue of the first of those it supersedes.
@@ -41,6 +43,18 @@ from runs where runs.lane = $1 and status in ('running', 'waiting')
 union all
 select id, pipeline, number, status, stage, queue_position, created_at, false, false, rollback_of is not null
 from runs where runs.lane = $1 and status = 'queued';
+
+-- name: LaneToEnter :many
+-- Those in a lane that matter to a run which enters it: who holds it, who is first
+-- in the queue, and whose places the run may take, all of its pipeline.
+select id, pipeline, number, status, stage, queue_position, (rollback_of is not null)::boolean as rollback
+from runs where runs.lane = $1 and status in ('running', 'waiting')
+union
+(select id, pipeline, number, status, stage, queue_position, rollback_of is not null
+    from runs where runs.lane = $1 and status = 'queued' order by runs.queue_position limit 1)
+union
+select id, pipeline, number, status, stage, queue_position, rollback_of is not null
+from runs where runs.lane = $1 and status = 'queued' and runs.pipeline = $2 and sqlc.arg('latest')::boolean;
 
 -- name: LastRunNumber :one
 select coalesce((select last_run from pipelines where name = $1), 0)::bigint;
@@ -112,6 +126,15 @@ returning *;
 -- name: NoteWake :exec
 update runs set wakes = wakes + 1 where id = $1;
 
+-- name: NoteWakes :exec
+update runs set wakes = wakes + 1 where id = any(sqlc.arg('ids')::uuid[]);
+
+-- name: ContinueRuns :exec
+-- ContinueRun of several, each with its own River job and the reason it has.
+update runs set status = 'running', job_id = woken.job_id, lease_until = null, next_check_at = null, paused = false
+from (select unnest(sqlc.arg('ids')::uuid[]) as id, unnest(sqlc.arg('job_ids')::bigint[]) as job_id) woken
+where runs.id = woken.id;
+
 -- name: RequestCancel :exec
 -- The first request counts; a later one may ask for more.
 update runs set cancel_requested_at = coalesce(cancel_requested_at, sqlc.arg('now')::timestamptz),
@@ -129,9 +152,8 @@ select id, status, stage, paused, reason from runs where server = $1 and status 
 select count(*) from runs where server = $1 and status in ('running', 'waiting');
 
 -- name: DueWaiting :many
--- Waiting runs whose next look is due.
-select id from runs where status = 'waiting' and next_check_at <= sqlc.arg('now')::timestamptz
-order by next_check_at limit sqlc.arg('count');
+-- Waiting runs whose next look is due, those first that wait for it longest.
+select id from runs where status = 'waiting' and next_check_at <= sqlc.arg('now')::timestamptz order by next_check_at;
 
 -- name: LockIfDue :one
 -- Returns no row when the run is not due any more, or somebody else is at it.
@@ -140,7 +162,7 @@ for update skip locked;
 
 -- name: ExpiredLeases :many
 -- Runs whose executing process has vanished.
-select id from runs where status = 'running' and lease_until < now() order by id limit sqlc.arg('count');
+select id from runs where status = 'running' and lease_until < now() order by lease_until;
 
 -- name: LockIfExpired :one
 -- Returns no row when the run is leased again, or somebody else is at it.
@@ -152,10 +174,17 @@ select id, job_id, stage from runs where status = 'running' and lease_until is n
 
 -- name: StrandedLanes :many
 -- Lanes with queued runs and no active one that no pause holds; there should be
--- none.
-select distinct lane from runs q where status = 'queued'
-  and not exists (select from runs a where a.lane = q.lane and a.status in ('running', 'waiting'))
-  and not exists (select from pauses where lifted_at is null and pause_holds(scope, key, q.lane));
+-- none. The index is read from lane to lane: queues may be long.
+with recursive queued as (
+    (select runs.lane from runs where runs.status = 'queued' order by runs.lane limit 1)
+    union all
+    select (select next.lane from runs next where next.status = 'queued' and next.lane > queued.lane order by next.lane limit 1)
+    from queued where queued.lane is not null
+)
+select queued.lane::text from queued
+where queued.lane is not null
+  and not exists (select from runs active where active.lane = queued.lane and active.status in ('running', 'waiting'))
+  and not exists (select from pauses where lifted_at is null and pause_holds(scope, key, queued.lane));
 
 -- name: NewerInLane :one
 -- Another run that took the lane after this one.
@@ -175,4 +204,6 @@ order by runs.lane_turn desc limit 1;
 select pipeline, status, count(*) as runs from runs group by pipeline, status;
 
 -- name: LatestRunPerPipeline :many
-select distinct on (pipeline) * from runs order by pipeline, id desc;
+select runs.* from pipelines cross join lateral (
+    select * from runs of where of.pipeline = pipelines.name order by of.id desc limit 1
+) runs;
