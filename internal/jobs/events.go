@@ -55,6 +55,7 @@ const (
 	eventTargetLeft      = "target_left"
 	eventTargetTakenOut  = "target_taken_out"
 	eventOverrideCleared = "override_cleared"
+	eventOverrideSet     = "override_set"
 )
 
 // record writes an event of a run in its stage. Data may be nil.

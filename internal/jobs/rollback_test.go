@@ -182,6 +182,49 @@ func TestRollbackReturnsToTheOldGeneration(t *testing.T) {
 	w.until("the next run has its turn", func() bool { return w.run(next.ID).StartedAt != nil })
 }
 
+// Octopus goes on with what it has deployed last. After a return that has to be
+// the good release, also on an old target that comes back from an outage.
+func TestReturnKeepsOctopusFromTheBadRelease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: keepOld})
+	p := w.pipeline(quick)
+	good := w.succeed(p, "aaaaaaaaaa")
+	more := w.pipeline(quick, func(p *pipeline.Pipeline) { p.Infrastructure.Targets = 3 }) // one will not come
+	bad := w.commit(more, "bbbbbbbbbb")
+	w.until("the bad release is on new targets", func() bool {
+		if w.run(bad.ID).Status == pipeline.Waiting {
+			w.sim.Advance(5 * time.Second)
+			w.wake()
+		}
+		return slices.Contains(w.events(bad.ID), eventTargetDeployed)
+	})
+	w.mustRollback(bad.ID)
+	ended := w.untilDone(bad.ID, pipeline.Cancelled)
+	if got := w.override(w.scene.ProjectID, w.scene.EnvironmentID); got != w.release(good.ID) {
+		t.Fatalf("the override is to %q, want the good release: %s", got, ended.Reason)
+	}
+	old := idsOf(w.targets(good.ID), generationNew)[0]
+	for _, condition := range []string{"Unavailable", "Healthy"} {
+		if err := w.sim.SetCondition(old, condition); err != nil {
+			t.Fatal(err)
+		}
+		w.sim.Advance(3 * time.Minute) // longer, and the machine policy removes it
+	}
+	if len(w.standing()) != 4 {
+		t.Fatalf("%v stand, want the two old generations", w.standing())
+	}
+	for _, machine := range w.sim.Machines() {
+		if got := machine.Installed[w.scene.ProjectID]; got == w.release(bad.ID) {
+			t.Errorf("the bad release is on %s", machine.Name)
+		}
+	}
+	next := w.succeed(w.pipeline(quick, func(p *pipeline.Pipeline) { p.Verify.Grace = time.Second }), "cccccccccc")
+	w.checkRelease(next.ID)
+	if got := w.override(w.scene.ProjectID, w.scene.EnvironmentID); got != "" {
+		t.Errorf("an override to %s is left behind", got)
+	}
+}
+
 // The targets of a run that has failed, and was to keep them, are taken out
 // afterwards; the run is as failed as before.
 func TestRollbackOfAFailedRun(t *testing.T) {
