@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 	"regrow/internal/store"
 )
 
@@ -105,12 +106,29 @@ func (x *execution) waitFor(h *hold) (outcome, error) {
 	if !h.until.IsZero() {
 		holds += " until " + h.until.UTC().Format(time.RFC3339)
 	}
-	message := fmt.Sprintf("%s. The run goes on by itself when it is over, or at once with: regrow runs ignore-freeze %s#%d --reason TEXT",
-		holds, x.run.Pipeline, x.run.Number)
-	if h.note != "" {
-		message = h.note + " " + message
+	when, note := "at once", h.note
+	if refused := x.freezeRefused(); refused != nil && *refused != "" {
+		when, note = "once that is put right", *refused
+	}
+	message := fmt.Sprintf("%s. The run goes on by itself when it is over, or %s with: regrow runs ignore-freeze %s#%d --reason TEXT",
+		holds, when, x.run.Pipeline, x.run.Number)
+	if note != "" {
+		message = note + " " + message
 	}
 	return outcome{message: message, hold: h}, nil
+}
+
+// freezeRefused is where the stage keeps that Octopus refused to override a
+// freeze: people read why for as long as the run waits, and not at one look only.
+func (x *execution) freezeRefused() *string {
+	switch x.run.Stage {
+	case pipeline.Provision:
+		return &x.results.provision.FreezeOverrideRefused
+	case pipeline.VerifyStage:
+		return &x.results.verify.FreezeOverrideRefused
+	default:
+		return nil // deploys nothing by itself
+	}
 }
 
 // ignoresFreezes tells whether an operator told the run not to heed freezes.
@@ -177,9 +195,10 @@ func (x *execution) overrideRefused(projectID string, refused *octopus.Error) *h
 		}
 		return record(ctx, q, x.run, x.Now(), eventFreezeOverrideRefused, message, nil)
 	})
-	held := x.holdOf(x.freezes[projectID])
-	held.note = message
-	return held
+	if kept := x.freezeRefused(); kept != nil {
+		*kept = message
+	}
+	return x.holdOf(x.freezes[projectID])
 }
 
 // thaw notes that no freeze holds the run any more.

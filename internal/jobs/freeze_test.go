@@ -514,6 +514,14 @@ func TestOctopusRefusesToOverrideAFreeze(t *testing.T) {
 			if frozen := w.untilFrozen(run.ID, pipeline.Provision, "Christmas"); frozen.FreezeOverrideReason != nil {
 				t.Error("the run would try again and again")
 			}
+			// The next look sees the same freeze, and still says why.
+			planned := w.run(run.ID).NextCheckAt
+			w.pass(time.Hour)
+			w.until("the run looks again", func() bool {
+				next := w.run(run.ID).NextCheckAt
+				return next != nil && !next.Equal(*planned)
+			})
+			w.untilWaiting(run.ID, pipeline.Provision, "refused to override")
 			w.wantEvents(run.ID, map[string]int{eventFreezeOverrideRefused: 1})
 			w.mustIgnoreFreeze(run.ID)
 			w.untilDone(run.ID, pipeline.Succeeded)

@@ -52,6 +52,7 @@ type provisionResult struct {
 	Tries int `json:"tries,omitempty"`
 	// FreezesUnread tells that regrow may not read deployment freezes.
 	FreezesUnread bool `json:"freezes_unread,omitempty"`
+	freezeRefusal
 	// Doubtful tells that a pause held the run since the targets were recorded.
 	Doubtful bool `json:"doubtful,omitempty"`
 	// CancelledTasks are those that Octopus was asked to cancel with the run.
@@ -78,6 +79,13 @@ type verifyResult struct {
 	Deployed  int `json:"deployed"`
 	// Redeployments are the deployments that regrow made to put targets right.
 	Redeployments []redeployment `json:"redeployments,omitempty"`
+	freezeRefusal
+}
+
+// freezeRefusal is what Octopus said when it refused to override a freeze for a
+// stage; "" when it never did.
+type freezeRefusal struct {
+	FreezeOverrideRefused string `json:"freeze_override_refused,omitempty"`
 }
 
 type redeployment struct {

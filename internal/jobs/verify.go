@@ -156,7 +156,7 @@ func (x *execution) provisioningFailed(task octopus.Task) *failure {
 	}
 	return &failure{
 		message: sentence(text),
-		remedy:  fmt.Sprintf("read the log of task %s in Octopus, mend the cause, then retry the run from %s", task.ID, pipeline.Provision),
+		remedy:  fmt.Sprintf("read the log of task %s in Octopus, mend the cause, then retry the run from %s; after a change of the project's variables or steps start a new run instead: a release keeps those it was made with", task.ID, pipeline.Provision),
 		from:    pipeline.Provision,
 	}
 }
