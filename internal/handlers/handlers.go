@@ -143,6 +143,7 @@ type handler struct {
 	routes    map[string]*routers.Route
 	metrics   *metrics
 	planRate  *httprate.RateLimiter
+	turns     turns
 }
 
 // New returns the handler of all of regrow's HTTP routes, or an error that says
@@ -152,7 +153,9 @@ func New(deps Deps) (http.Handler, error) {
 		return nil, fmt.Errorf("preparing the HTTP handlers: %w", err)
 	}
 	deps.Timing = deps.Timing.complete()
-	h := &handler{Deps: deps, store: store.New(deps.Pool), pipelines: map[string]pipeline.Pipeline{}}
+	h := &handler{
+		Deps: deps, store: store.New(deps.Pool), pipelines: map[string]pipeline.Pipeline{}, turns: turns{lines: map[string]*line{}},
+	}
 	h.planRate = httprate.NewRateLimiter(cmp.Or(deps.PlansPerMinute, defaultPlansPerMinute), time.Minute)
 	for _, p := range deps.Pipelines {
 		h.pipelines[p.Name] = p

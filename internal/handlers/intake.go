@@ -115,6 +115,11 @@ func (h *handler) intake(ctx context.Context, row store.InsertDeliveryParams, to
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Timing.Intake)
 	defer cancel()
 	row.Outcome, row.Reason, row.Mismatches = todo.outcome(), todo.reason, noNil(todo.mismatches)
+	done, err := h.turns.take(ctx, linesOf(todo))
+	if err != nil {
+		return api.Receipt{}, false, fmt.Errorf("waiting for deliveries that came before: %w", err)
+	}
+	defer done()
 	err = store.InTx(ctx, h.Pool, "intake", func(tx pgx.Tx) (err error) {
 		receipt, repeated, err = h.storeDelivery(ctx, tx, row, todo)
 		return err

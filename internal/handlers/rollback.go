@@ -41,12 +41,12 @@ func (h *handler) RollbackRun(ctx context.Context, request api.RollbackRunReques
 	case err != nil:
 		return nil, missing(fmt.Errorf("rolling back run %s: %w", request.ID, err), "run", request.ID)
 	case repeated:
-		return api.RollbackRun200JSONResponse(showRun(run)), nil
+		return api.RollbackRun200JSONResponse(h.showDone(ctx, run)), nil
 	case run.ID == request.ID:
-		return api.RollbackRun202JSONResponse(showRun(run)), nil
+		return api.RollbackRun202JSONResponse(h.showDone(ctx, run)), nil
 	}
 	return api.RollbackRun201JSONResponse{
-		Body:    showRun(run),
+		Body:    h.showDone(ctx, run),
 		Headers: api.RollbackRun201ResponseHeaders{Location: "/api/v1/runs/" + run.ID.String()},
 	}, nil
 }

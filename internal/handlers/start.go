@@ -35,10 +35,16 @@ func (h *handler) CreateRun(ctx context.Context, request api.CreateRunRequestObj
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Timing.Intake)
 	defer cancel()
+	start := pipeline.Start{Pipeline: line, Commit: commit}
+	done, err := h.turns.take(ctx, lanesOf([]pipeline.Start{start}))
+	if err != nil {
+		return nil, fmt.Errorf("waiting for runs that come before: %w", err)
+	}
+	defer done()
 	var run store.Run
 	var repeated bool
 	err = store.InTx(ctx, h.Pool, "start by hand", func(tx pgx.Tx) (err error) {
-		run, repeated, err = h.startByHand(ctx, tx, delivery, pipeline.Start{Pipeline: line, Commit: commit})
+		run, repeated, err = h.startByHand(ctx, tx, delivery, start)
 		return err
 	})
 	if err != nil {
