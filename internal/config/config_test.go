@@ -61,8 +61,8 @@ func TestEverything(t *testing.T) {
 		},
 		Application: pipeline.Application{Project: "Hello World", Channel: "Default", Version: "1.0.{run}", Git: pipeline.GitCommit},
 		Policy:      pipeline.Latest, OnFailure: pipeline.Terminate,
-		Verify:      pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},
-		Cleanup:     pipeline.Cleanup{Mode: pipeline.CleanupDelete, Grace: 10 * time.Minute, Minimum: 2, MaxRemovals: 4, Timeout: 15 * time.Minute},
+		Verify:  pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},
+		Cleanup: pipeline.Cleanup{Mode: pipeline.CleanupDelete, Grace: 10 * time.Minute, Minimum: 2, MaxRemovals: 4, Timeout: 15 * time.Minute},
 	}, {
 		Name: "hello-world-production", Source: "build", Repository: "acme/hello-world", Branches: []string{"main"},
 		Server: server, Environment: "Production",
@@ -74,7 +74,7 @@ func TestEverything(t *testing.T) {
 			Project: "Hello World", Channel: "Default", Version: "{version}-{pipeline}",
 			Packages: []pipeline.Package{{Step: "Deploy", Version: "{version}"}}, Git: pipeline.GitCommit,
 		},
-		Policy:  pipeline.FIFO, OnFailure: pipeline.Keep,
+		Policy: pipeline.FIFO, OnFailure: pipeline.Keep,
 		Verify:  pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},
 		Cleanup: pipeline.Cleanup{Mode: pipeline.CleanupRunbook, Minimum: 4, Timeout: 15 * time.Minute, Runbook: "Remove old targets"},
 	}}

@@ -15,7 +15,7 @@ import (
 // the run wants that: the tasks that the run itself has had made, and nobody
 // else's. Targets that come all the same are waited for by the next run.
 func (x *execution) tidyTasks(ctx context.Context, _ *ending) error {
-	if !x.run.CancelTasks || x.octopus == nil || x.unreadable() != nil {
+	if !x.run.CancelTasks || x.octopus == nil || !x.readable() {
 		return nil
 	}
 	tasks, err := x.ownTasks(ctx)

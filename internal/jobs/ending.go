@@ -149,6 +149,9 @@ func (x *execution) mayTidyStill() bool {
 	return from == nil || x.Now().Sub(*from) < stageTime(x.run)
 }
 
+// readable tells whether this version of regrow can read all of the run.
+func (x *execution) readable() bool { return x.unreadable() == nil }
+
 // unreadable tells what of the run this version of regrow cannot read, nil when
 // it can read all.
 func (x *execution) unreadable() *failure {

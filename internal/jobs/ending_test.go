@@ -105,6 +105,7 @@ func TestEveryWayToEnd(t *testing.T) {
 }
 
 func (way wayToEnd) take(t *testing.T) {
+	t.Helper()
 	w := newWorld(t, worldOptions{scene: way.scene, config: func(c *Config) {
 		if way.around != nil {
 			wrap(c, func(o Octopus) Octopus { return way.around(fails{Octopus: o}) })

@@ -110,6 +110,8 @@ type cleanupResult struct {
 	TaskURL string   `json:"task_url,omitempty"`
 }
 
+func (r *results) readable() bool { return r.unreadable == nil }
+
 func (r *results) of(stage pipeline.Stage) any {
 	switch stage {
 	case pipeline.Provision:
@@ -148,7 +150,7 @@ func (x *execution) saveResult(ctx context.Context, q *store.Queries) error {
 }
 
 func (x *execution) saveResultOf(ctx context.Context, q *store.Queries, stage pipeline.Stage) error {
-	if x.results.unreadable != nil {
+	if !x.results.readable() {
 		return nil // what could not be read must not be lost
 	}
 	encoded, err := json.Marshal(x.results.of(stage))

@@ -135,7 +135,7 @@ func refuseRollback(run store.Run, remedy, format string, args ...any) error {
 // mayReturn tells whether the run's old generation may still serve.
 func (r *rollback) mayReturn(ctx context.Context) (bool, error) {
 	run := r.run
-	if run.Status == pipeline.Succeeded || run.Config.Unreadable != nil {
+	if run.Status == pipeline.Succeeded || !run.Config.Readable() {
 		return false, nil
 	}
 	cleaned, err := r.q.HasCleanedUp(ctx, run.ID)
@@ -296,8 +296,8 @@ func (e *Engine) CheckRollback(ctx context.Context, id uuid.UUID) error {
 		return nil // it may go back to its old generation
 	}
 	good, err := e.findGood(ctx, q, run)
-	if refused, ok := errors.AsType[*pipeline.Refusal](err); ok && refused != nil {
-		return nil
+	if _, refused := errors.AsType[*pipeline.Refusal](err); refused {
+		return nil // Rollback itself will say so
 	}
 	if err != nil {
 		return err

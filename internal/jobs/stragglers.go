@@ -70,7 +70,7 @@ func (x *execution) registered(ctx context.Context, before *provisioning) (int, 
 // infrastructureOf is what the earlier run's pipeline says of its targets; where
 // that cannot be read, it is taken for this run's.
 func (x *execution) infrastructureOf(before *provisioning) pipeline.Infrastructure {
-	if before.run.Config.Unreadable != nil {
+	if !before.run.Config.Readable() {
 		return x.p.Infrastructure
 	}
 	return before.run.Config.Infrastructure

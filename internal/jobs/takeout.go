@@ -15,7 +15,7 @@ import (
 // Octopus, where the pipeline or an operator's rollback wants that. How the run
 // ends is written before the first of them goes.
 func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
-	if !x.unwanted() || x.unreadable() != nil {
+	if !x.unwanted() || !x.readable() {
 		return nil
 	}
 	if x.octopus == nil {

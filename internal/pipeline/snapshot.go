@@ -27,6 +27,9 @@ func (s *Snapshot) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// Readable tells whether all of the snapshot makes sense to this version.
+func (s Snapshot) Readable() bool { return s.Unreadable == nil }
+
 // checkWords refuses words that stages would have to guess the meaning of.
 func (p Pipeline) checkWords() error {
 	return cmp.Or(
