@@ -181,6 +181,6 @@ func (c *Client) target(t targetDocument) Target {
 		TenantIDs: t.TenantIDs, TenantTags: t.TenantTags, Participation: t.TenantedDeploymentParticipation,
 		PolicyID: t.MachinePolicyID, IsDisabled: t.IsDisabled, IsInProcess: t.IsInProcess,
 		HealthStatus: t.HealthStatus,
-		WebURL: c.webURL(t.Links, "infrastructure/machines/"+t.ID+"/settings"),
+		WebURL:       c.webURL(t.Links, "infrastructure/machines/"+t.ID+"/settings"),
 	}
 }
