@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -109,5 +108,5 @@ func (s *storm) checkFairness() {
 	if len(turns) == 0 || others == 0 || !slices.Contains(executed, turns[0]) {
 		s.t.Errorf("%d turns, %d later executions: the test proves nothing", len(turns), others)
 	}
-	s.t.Log(fmt.Sprintf("%d executions for %d first runs", len(executed), len(turns)))
+	s.t.Logf("%d executions for %d first runs", len(executed), len(turns))
 }
