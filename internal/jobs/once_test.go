@@ -363,8 +363,10 @@ func TestRunThatCannotBeReadHoldsNobodyUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = store.New(w.pool).GetRun(t.Context(), odd.ID)
-		return err != nil
+		return !w.run(odd.ID).Config.Readable()
 	})
 	w.untilDone(run.ID, pipeline.Succeeded)
+	if ended := w.untilEnd(odd.ID); ended.Status != pipeline.Failed || ended.Remedy == "" {
+		t.Errorf("the odd run is %s: %s", ended.Status, ended.Reason)
+	}
 }
