@@ -207,7 +207,7 @@ func TestGraceMeansNothingToThePolicy(t *testing.T) {
 // new targets that were not proven; and the lane is free at once.
 func TestCancelDuringGrace(t *testing.T) {
 	t.Parallel()
-	w, _ := newCleanupWorld(t, worldOptions{})
+	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{KeepOld: true, BootDelay: time.Second}}})
 	p := w.pipeline(withGrace, func(p *pipeline.Pipeline) { p.OnFailure = pipeline.Terminate; p.Cleanup.Minimum = 1 })
 	run := w.commit(p, "aaaaaaaaaa")
 	w.untilCleanup(run.ID, "left alone")
@@ -228,7 +228,7 @@ func TestMaxRemovals(t *testing.T) {
 	t.Parallel()
 	w, _ := newCleanupWorld(t, worldOptions{})
 	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) {
-		p.Infrastructure.Targets, p.Cleanup.Minimum, p.Cleanup.MaxRemovals, p.OnFailure = 1, 1, 1, pipeline.Terminate
+		p.Infrastructure.Targets, p.Cleanup.Minimum, p.Cleanup.MaxRemovals = 1, 1, 1
 	}), "aaaaaaaaaa")
 	failed := w.untilDone(run.ID, pipeline.Failed)
 	for range 2 {
@@ -287,6 +287,7 @@ func TestMaxRemovalsCountsThoseThatAreWaitedFor(t *testing.T) {
 	w.disable(w.scene.TargetIDs[0])
 	run := w.commit(w.pipeline(func(p *pipeline.Pipeline) {
 		p.Infrastructure.Targets, p.Cleanup.Minimum, p.Cleanup.MaxRemovals = 2, 2, 2
+		p.OnFailure = pipeline.Terminate // which is for targets that were not proven
 	}), "aaaaaaaaaa")
 	if failed := w.untilDone(run.ID, pipeline.Failed); !strings.Contains(failed.Reason, "would remove 3 old targets") || len(w.deleted()) > 0 {
 		t.Errorf("deleted were %v: %s", w.deleted(), failed.Reason)
