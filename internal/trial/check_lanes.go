@@ -21,8 +21,8 @@ func (c *checker) lanesExclusive() {
 			continue
 		}
 		run := c.runs[event.RunID]
-		before, any := last[run.Lane]
-		if any && (before.to == nil || before.to.ID > event.ID || before.to.At.After(event.At.Add(slack))) {
+		before, taken := last[run.Lane]
+		if taken && (before.to == nil || before.to.ID > event.ID || before.to.At.After(event.At.Add(slack))) {
 			c.violated("%s took its lane while %s held it.", c.name(run.ID), c.name(before.run.ID))
 		}
 		spans := c.spans[event.RunID]
@@ -47,7 +47,7 @@ func (c *checker) effectsInTurn() {
 	over := map[uuid.UUID]effect{}
 	for _, e := range c.effects {
 		run := c.runs[e.run]
-		if before, any := last[run.Lane]; any && before.run != e.run {
+		if before, known := last[run.Lane]; known && before.run != e.run {
 			over[before.run] = e
 		}
 		if next, is := over[e.run]; is && run.Round == 1 {

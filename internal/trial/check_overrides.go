@@ -36,9 +36,9 @@ func (c *checker) overridesAlone() {
 }
 
 func (c *checker) overrideMaySet(e simulator.Entry, standing string) {
-	switch {
-	case standing == "":
-	case standing == e.ReleaseID:
+	switch standing {
+	case "":
+	case e.ReleaseID:
 		c.violated("%s: the override stood already.", show(e))
 	default:
 		c.violated("%s: the override to %s still stood.", show(e), standing)

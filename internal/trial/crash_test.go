@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"regrow/internal/simulator"
 )
 
 var (
@@ -91,19 +93,25 @@ func record(t *testing.T, all *coverage) {
 
 // crashes performs some trials in a world of their own.
 func crashes(t *testing.T, all *coverage, first, count int) {
+	t.Helper()
 	// A parallel subtest would hold its world until all have ended.
 	t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
 		random := rand.New(rand.NewPCG(chosenSeed(), uint64(first)))
 		w := New(t, Options{})
+		w.slowDown(t)
 		end := w.Flow(t.Context(), rand.New(rand.NewPCG(chosenSeed(), uint64(first)+1)), 2)
 		tried := []string{fmt.Sprintf("seed %d, trials %d to %d", chosenSeed(), first, first+count-1)}
 		for range count {
-			failpoint, after := all.choose(random)
-			p := w.Serve(failpoint)
-			wait(t.Context(), p.Done(), after)
+			death := all.choose(random)
+			p := w.Serve(death.failpoint)
+			if death.terminate {
+				wait(t.Context(), p.Done(), death.before)
+				p.Terminate()
+			}
+			wait(t.Context(), p.Done(), death.after)
 			p.Kill()
 			all.note(p, w.cutOff(t))
-			tried = append(tried, fmt.Sprintf("process %d: %q, struck at %q", p.Number, failpoint, p.Struck()))
+			tried = append(tried, fmt.Sprintf("process %d: %+v, struck at %q", p.Number, death, p.Struck()))
 		}
 		last := w.Serve("")
 		err := end()
@@ -116,6 +124,15 @@ func crashes(t *testing.T, all *coverage, first, count int) {
 		}
 		last.Stop(t)
 	})
+}
+
+// slowDown has some answers of Octopus take their time, so that leases have to be
+// extended and processes die with requests on their way.
+func (w *World) slowDown(t *testing.T) {
+	t.Helper()
+	if _, err := w.Octopus.Faults().Add(simulator.Fault{Delay: 300 * time.Millisecond, Probability: 0.02}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // wait returns when the channel is closed, or after a while.
@@ -153,22 +170,42 @@ func newCoverage() *coverage {
 	return &coverage{armed: map[string]int{}, struck: map[string]int{}, stages: map[string]int{}}
 }
 
+// death is how a process is to end.
+type death struct {
+	failpoint string
+	// terminate has it stop in order first, some time after its start.
+	terminate bool
+	before    time.Duration
+	// after is when it is killed wherever it is.
+	after time.Duration
+}
+
 // choose picks where the next process dies: mostly at the boundary that was tried
 // least, sometimes at any, and sometimes just at a moment.
-func (c *coverage) choose(random *rand.Rand) (failpoint string, after time.Duration) {
+func (c *coverage) choose(random *rand.Rand) death {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch n := random.IntN(10); n {
+	moment := time.Duration(random.IntN(2000)) * time.Millisecond
+	switch random.IntN(12) {
 	case 0, 1:
-		return "", time.Duration(random.IntN(2000)) * time.Millisecond
+		return death{after: moment}
 	case 2:
-		return fmt.Sprintf("* %d kill", 1+random.IntN(200)), patience
+		return death{terminate: true, before: moment, after: moment / 8}
+	case 3:
+		return death{failpoint: fmt.Sprintf("* %d kill", 1+random.IntN(200)), after: patience}
 	}
 	names := slices.Sorted(maps.Keys(c.armed))
 	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	name := slices.MinFunc(names, func(a, b string) int { return cmp.Compare(c.armed[a], c.armed[b]) })
 	c.armed[name]++
-	return fmt.Sprintf("%s %d kill", name, 1+random.IntN(2)), patience
+	turn := 1
+	if c.struck[name] > 0 { // it may be rare, so the first time is enough at first
+		turn += random.IntN(3)
+	}
+	return death{
+		failpoint: fmt.Sprintf("%s %d kill", name, turn), after: patience,
+		terminate: strings.HasPrefix(name, "stopping "), before: moment,
+	}
 }
 
 // note counts what became of a process, and learns which boundaries there are.

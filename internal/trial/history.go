@@ -43,12 +43,13 @@ type place struct {
 	environment, application, infrastructure string
 }
 
-// The rows of regrow's tables, as far as they are looked at.
 type (
+	// DeliveryRow is a delivery; of each row there is as much as is looked at.
 	DeliveryRow struct {
 		ID                 uuid.UUID
 		Source, ExternalID string
 	}
+	// RunRow is a run.
 	RunRow struct {
 		ID, DeliveryID               uuid.UUID
 		Pipeline, Lane, CommitSHA    string
@@ -60,6 +61,7 @@ type (
 		LaneTurn, JobID              *int64
 		LeaseUntil, StartedAt, Ended *time.Time
 	}
+	// StageRow is a stage of a run.
 	StageRow struct {
 		RunID              uuid.UUID
 		Stage              pipeline.Stage
@@ -67,6 +69,7 @@ type (
 		Result             made
 		StartedAt, EndedAt *time.Time
 	}
+	// JobRow is a job of a stage.
 	JobRow struct {
 		ID         int64
 		RunID      uuid.UUID
@@ -75,16 +78,19 @@ type (
 		State      string
 		FinishedAt *time.Time
 	}
+	// AttemptRow is an attempt of a job.
 	AttemptRow struct {
 		JobID     int64
 		Number    int32
 		Outcome   string
 		StartedAt time.Time
 	}
+	// TargetRow is a target that a run knows.
 	TargetRow struct {
 		RunID                uuid.UUID
 		TargetID, Generation string
 	}
+	// EventRow is an entry of a run's history.
 	EventRow struct {
 		ID          int64
 		RunID       uuid.UUID

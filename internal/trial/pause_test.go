@@ -81,6 +81,7 @@ func (w *World) settle(t *testing.T) {
 // is paused in the middle of a transaction: after 30 seconds, or after two minutes
 // where that changes a project, it ends the transaction with its locks.
 func (w *World) endIdleTransactions(t *testing.T) (stop func()) {
+	t.Helper()
 	const query = `select pg_terminate_backend(pid) from pg_stat_activity
 		where datname = current_database() and state = 'idle in transaction' and state_change < now() - interval '2 seconds'`
 	done, ended := make(chan struct{}), make(chan struct{})

@@ -26,7 +26,7 @@ func newPostgres(tb testing.TB, options localpg.Options) *postgres {
 	// Run by root, the server is somebody else, who may not enter tb.TempDir.
 	dir, err := os.MkdirTemp("", "regrow-trial-")
 	if err == nil {
-		err = os.Chmod(dir, 0o755) //nolint:gosec // what is in it is not
+		err = os.Chmod(dir, 0o755) // what is in it is not open
 	}
 	if err != nil {
 		tb.Fatal(err)

@@ -54,10 +54,10 @@ func (w *World) Serve(failpoint string) *Process {
 	case <-p.up:
 	case <-p.done:
 		if failpoint == "" {
-			w.tb.Fatalf("process %d ended at once: %v\n%s", p.Number, p.ended, tail(p.log, 20))
+			w.tb.Fatalf("process %d ended at once: %v\n%s", p.Number, p.ended, tail(p.log))
 		}
 	case <-deadline.C:
-		w.tb.Fatalf("process %d does not come up:\n%s", p.Number, tail(p.log, 20))
+		w.tb.Fatalf("process %d does not come up:\n%s", p.Number, tail(p.log))
 	}
 	return p
 }
@@ -80,7 +80,7 @@ func (w *World) launch(failpoint string) (*Process, error) {
 		return nil, fmt.Errorf("making a pipe to watch over a process: %w", err)
 	}
 	command := append([]string{"-c", guard, "regrow-trial", w.program, "serve", "--config", w.config}, w.options.Flags...)
-	p.cmd = exec.Command("/bin/sh", command...) //nolint:noctx // Kill and Stop end it
+	p.cmd = exec.Command("/bin/sh", command...) //nolint:noctx,gosec // Kill and Stop end it
 	p.cmd.Env = append(w.environment(), "REGROW_FAILPOINT="+failpoint, "REGROW_FAILPOINT_LOG="+p.reached)
 	p.cmd.ExtraFiles = []*os.File{heard}
 	output, err := p.cmd.StderrPipe()
@@ -156,10 +156,10 @@ func (p *Process) Stop(tb testing.TB) {
 	select {
 	case <-p.done:
 		if p.ended != nil {
-			tb.Errorf("process %d was stopped in order and ended with %v:\n%s", p.Number, p.ended, tail(p.log, 20))
+			tb.Errorf("process %d was stopped in order and ended with %v:\n%s", p.Number, p.ended, tail(p.log))
 		}
 	case <-deadline.C:
-		tb.Errorf("process %d does not stop:\n%s", p.Number, tail(p.log, 20))
+		tb.Errorf("process %d does not stop:\n%s", p.Number, tail(p.log))
 		p.Kill()
 	}
 }
@@ -207,12 +207,15 @@ func (p *Process) boundaries() []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
+// tailLines is how much of a log is shown.
+const tailLines = 20
+
 // tail is the end of a text file.
-func tail(file string, lines int) string {
+func tail(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	return strings.Join(all[max(0, len(all)-tailLines):], "\n")
 }

@@ -61,7 +61,7 @@ func (w *World) Push(ctx context.Context, lane Lane) (*Delivery, error) {
 		d.Posts++
 		d.Receipt = receipt
 		w.mu.Unlock()
-		if receipt != nil || err != nil {
+		if !errors.Is(err, errAgain) {
 			return d, err
 		}
 		select {
@@ -72,7 +72,10 @@ func (w *World) Push(ctx context.Context, lane Lane) (*Delivery, error) {
 	}
 }
 
-// post sends a delivery once. No receipt and no error means: again.
+// errAgain says that nobody knows yet whether a delivery was taken in.
+var errAgain = errors.New("send it again")
+
+// post sends a delivery once.
 func (w *World) post(ctx context.Context, d *Delivery) (*client.Receipt, error) {
 	body := fmt.Appendf(nil, `{"ref":"refs/heads/main","after":%q,"deleted":false,
 		"repository":{"full_name":"acme/%s"},
@@ -87,7 +90,7 @@ func (w *World) post(ctx context.Context, d *Delivery) (*client.Receipt, error) 
 	request.Header.Set("X-Hub-Signature-256", webhook.SignGitHub(githubSecret, body))
 	answer, err := sending.Do(request)
 	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // no answer: again
+		return nil, errAgain
 	}
 	defer answer.Body.Close()
 	w.note(answer.StatusCode)
@@ -96,7 +99,7 @@ func (w *World) post(ctx context.Context, d *Delivery) (*client.Receipt, error) 
 	case answer.StatusCode == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") == "":
 		return nil, fmt.Errorf("a webhook was answered %s, and not when to come again: %s", answer.Status, text)
 	case err != nil || comesAgain(answer.StatusCode):
-		return nil, nil //nolint:nilerr,nilnil // half an answer, or "later": again
+		return nil, errAgain // half an answer, or "later"
 	case answer.StatusCode/100 != 2:
 		return nil, fmt.Errorf("a webhook was answered %s: %s", answer.Status, text)
 	}

@@ -29,10 +29,10 @@ func stopped(t *testing.T, p *Process) (took time.Duration) {
 	select {
 	case <-p.Done():
 	case <-time.After(startTime):
-		t.Fatalf("process %d does not stop:\n%s", p.Number, tail(p.log, 20))
+		t.Fatalf("process %d does not stop:\n%s", p.Number, tail(p.log))
 	}
 	if took = time.Since(began); took > shutdown+slow {
-		t.Errorf("process %d took %s to stop, may %s:\n%s", p.Number, took, shutdown, tail(p.log, 20))
+		t.Errorf("process %d took %s to stop, may %s:\n%s", p.Number, took, shutdown, tail(p.log))
 	}
 	return took
 }
@@ -52,7 +52,7 @@ func TestStopUnderLoad(t *testing.T) {
 		next := w.Serve("")
 		took = append(took, stopped(t, serving))
 		if serving.ended != nil {
-			t.Errorf("process %d ended with %v:\n%s", serving.Number, serving.ended, tail(serving.log, 20))
+			t.Errorf("process %d ended with %v:\n%s", serving.Number, serving.ended, tail(serving.log))
 		}
 		serving = next
 	}
@@ -83,7 +83,7 @@ func TestStopWhileOctopusIsSilent(t *testing.T) {
 		until(t, "stages are being performed", func() bool { return w.leased() > 0 })
 		stopped(t, serving)
 		if left := w.leased(); serving.ended != nil || left > 0 {
-			t.Errorf("process %d ended with %v and did not hand %d runs back:\n%s", serving.Number, serving.ended, left, tail(serving.log, 20))
+			t.Errorf("process %d ended with %v and did not hand %d runs back:\n%s", serving.Number, serving.ended, left, tail(serving.log))
 		}
 		network.mend()
 		serving = w.Serve("")

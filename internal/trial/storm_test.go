@@ -57,7 +57,7 @@ func (w *World) endsWell(tb testing.TB, tried string) {
 	tb.Helper()
 	for _, p := range w.Processes() {
 		if !p.Alive() {
-			tb.Errorf("process %d has ended: %v\n%s", p.Number, p.ended, tail(p.log, 20))
+			tb.Errorf("process %d has ended: %v\n%s", p.Number, p.ended, tail(p.log))
 		}
 	}
 	w.comesTrue(tb, tried)
