@@ -48,9 +48,6 @@ func (x *execution) cancelTask(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := x.own(ctx); err != nil {
-		return err
-	}
 	if err := x.octopus.CancelTask(ctx, id); err != nil {
 		return err
 	}

@@ -66,9 +66,6 @@ func (x *execution) startRunbook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := x.own(ctx); err != nil {
-		return err
-	}
 	task, _, err := x.octopus.EnsureRunbookRun(ctx, octopus.RunbookSpec{
 		ProjectID: place.ProjectID, RunbookID: runbook.ID, EnvironmentID: place.EnvironmentID, TenantID: place.TenantID,
 		Marker: x.marker(fmt.Sprintf("cleanup %d", x.run.Round)),

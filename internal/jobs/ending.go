@@ -90,6 +90,7 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 		{"Clearing the override before the run ends", "The override of this run could not be cleared and may still stand", x.tidyOverride},
 		{"Cancelling what Octopus does for the run before it ends", "What Octopus does for it could not be cancelled", x.tidyTasks},
 		{"Removing the new targets before the run ends", "Its new targets could not be removed", x.tidyTargets},
+		{"Ending the machines of its targets before the run ends", "The machines of its targets may still run", x.tidyMachines},
 		{"Keeping Octopus from its release before the run ends", "Octopus may put its release on old targets that come back from an outage", x.tidyRelease},
 	} {
 		err := part.tidy(ctx, &end)
@@ -115,6 +116,8 @@ func (x *execution) putOff(ctx context.Context, err error, what string) *ending 
 	switch {
 	case stopped(ctx, err):
 		return new(handedBack(err))
+	case errors.Is(err, errPaused):
+		return &ending{kind: endWait, paused: true, message: sentence(what)}
 	case asFailure(err) != nil || !x.mayTidyStill():
 		return nil
 	case waits:

@@ -51,6 +51,8 @@ type execution struct {
 	refusedByFreeze bool
 	// decidedEnd is how the run is going to end while it is tidied up.
 	decidedEnd ending
+	// tookOut tells that targets of the run have been taken out.
+	tookOut bool
 	// gaveBack tells that no target of the run is left to be taken out.
 	gaveBack bool
 	// instead is what a new run puts out in this one's place; nil for none.
@@ -189,12 +191,6 @@ func (x *execution) save(ctx context.Context, write func(context.Context, *store
 		}
 		return write(ctx, q)
 	})
-}
-
-// own fails with errStale when the execution has lost its run. Effects that a
-// second execution must not repeat are asked for right before them.
-func (x *execution) own(ctx context.Context) error {
-	return x.save(ctx, func(context.Context, *store.Queries) error { return nil })
 }
 
 // lockOwn locks the run and makes sure that this execution still acts for it.

@@ -37,9 +37,6 @@ func (x *execution) tidyRelease(ctx context.Context, end *ending) error {
 	if err != nil {
 		return err
 	}
-	if err := x.own(ctx); err != nil {
-		return err
-	}
 	err = x.withProject(ctx, bad.ProjectID, func(ctx context.Context) error {
 		return x.octopus.SetOverride(ctx, bad.ProjectID, place.EnvironmentID, place.TenantID, good.ReleaseID)
 	})

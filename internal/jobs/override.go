@@ -24,9 +24,6 @@ func override(ctx context.Context, x *execution) (outcome, error) {
 	if held != nil {
 		return x.waitFor(held)
 	}
-	if err := x.own(ctx); err != nil {
-		return outcome{}, err
-	}
 	err = x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
 		return x.octopus.SetOverride(ctx, release.ProjectID, x.results.provision.EnvironmentID, x.results.provision.TenantID, release.ReleaseID)
 	})
@@ -46,10 +43,6 @@ func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error)
 	}
 	if x.octopus == nil {
 		return false, errOtherServer
-	}
-	// One that has lost its run must not clear what its successor relies on.
-	if err := x.own(ctx); err != nil {
-		return false, err
 	}
 	err = x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
 		cleared, err = x.octopus.ClearOverride(ctx, release.ProjectID,

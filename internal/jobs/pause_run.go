@@ -39,6 +39,15 @@ func (x *execution) mayChange(ctx context.Context) error {
 	}
 }
 
+// mayTidy is mayChange for what is left of a run that ends: that it is to be
+// cancelled is no reason to leave that.
+func (x *execution) mayTidy(ctx context.Context) error {
+	if err := x.mayChange(ctx); !errors.Is(err, errCancelRequested) {
+		return err
+	}
+	return nil
+}
+
 // holdBack parks the run, at the beginning of an execution, when a pause holds
 // it, and tells whether that is the end of the execution. A run that has begun to
 // verify goes on looking and changes nothing.

@@ -212,6 +212,11 @@ func (i interrupting) SetOverride(ctx context.Context, projectID, environmentID,
 	return err
 }
 
+func (i interrupting) ClearOverride(ctx context.Context, projectID, environmentID, tenantID, releaseID string) (bool, error) {
+	i.reach("before clearing")
+	return i.Octopus.ClearOverride(ctx, projectID, environmentID, tenantID, releaseID)
+}
+
 func (i interrupting) DeleteTarget(ctx context.Context, id string) error {
 	i.reach("before deletion")
 	err := i.Octopus.DeleteTarget(ctx, id)
@@ -333,6 +338,45 @@ func TestPausedVerifyLooksOn(t *testing.T) {
 				t.Errorf("nothing says that the run went on: %v", events)
 			}
 		})
+	}
+}
+
+// A run that fails just when a pause begins is tidied up after it.
+func TestPauseWhileARunFails(t *testing.T) {
+	t.Parallel()
+	var w *coldWorld
+	var pause pipeline.Pause
+	stop := func() { pause = w.world.pause(pipeline.PauseLane, w.pipeline()) }
+	w = newColdWorld(t, worldOptions{
+		scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{Fail: true}},
+		config: func(c *Config) {
+			wrap(c, func(o Octopus) Octopus { return interrupting{o, "before clearing", &sync.Once{}, stop} })
+		},
+	})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.until("the run is held", func() bool {
+		if now := w.run(run.ID); now.Status == pipeline.Waiting && now.HeldSince == nil {
+			w.pass(10 * time.Second)
+		}
+		return w.run(run.ID).HeldSince != nil
+	})
+	for range 3 {
+		w.pass(time.Hour)
+		if err := w.engine.Reconcile(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.untilHeld(run.ID, pipeline.VerifyStage)
+	if w.override(w.scene.ProjectID, w.scene.EnvironmentID) == "" {
+		t.Error("the override was cleared during the pause")
+	}
+	w.resume(pause)
+	failed := w.untilEnd(run.ID)
+	if failed.Status != pipeline.Failed || !strings.Contains(failed.Reason, "ended as Failed") {
+		t.Errorf("the run is %s: %s", failed.Status, failed.Reason)
+	}
+	if left := w.override(w.scene.ProjectID, w.scene.EnvironmentID); left != "" {
+		t.Errorf("the override of %s still stands", left)
 	}
 }
 

@@ -156,9 +156,6 @@ func (x *execution) takeOut(ctx context.Context, target pipeline.Target) error {
 	if !slices.ContainsFunc(plan.Remove, func(t pipeline.Target) bool { return t.ID == target.ID }) {
 		return nil // it is gone, serves others, or too few old ones stand by now
 	}
-	if err := x.own(ctx); err != nil {
-		return err
-	}
 	if err := x.octopus.DeleteTarget(ctx, target.ID); err != nil {
 		return err
 	}
@@ -208,6 +205,7 @@ func (x *execution) sayTakenOut(ctx context.Context, end *ending, left int) erro
 		return err
 	}
 	if removed := takenOutOf(known); removed > 0 {
+		x.tookOut = true
 		end.add("%s removed from Octopus; the old generation goes on serving.", newTargets(removed))
 		end.from = pipeline.Provision
 	}

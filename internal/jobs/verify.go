@@ -107,9 +107,6 @@ func (x *execution) redeploy(ctx context.Context, proof pipeline.Proof) (outcome
 	if held != nil {
 		return x.waitFor(held)
 	}
-	if err := x.own(ctx); err != nil {
-		return outcome{}, err
-	}
 	deployment, held, err := x.deploy(ctx, octopus.DeploymentSpec{
 		ReleaseID:     x.results.createRelease.ReleaseID,
 		ProjectID:     x.results.createRelease.ProjectID,
