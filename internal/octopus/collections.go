@@ -118,10 +118,11 @@ func (c *Client) ids(ctx context.Context, op, route string) ([]string, error) {
 // HasPackage tells whether the built-in feed holds a version of a package.
 func (c *Client) HasPackage(ctx context.Context, packageID, version string) (bool, error) {
 	op := fmt.Sprintf("look for package %s %s", packageID, version)
-	_, err := get[Document](ctx, c, op, "/api/{spaceId}/packages/{id}", params{"id": "packages-" + packageID + "." + version})
+	found, err := get[Document](ctx, c, op, "/api/{spaceId}/packages/{id}", params{"id": "packages-" + packageID + "." + version})
 	if IsNotFound(err) {
 		return false, nil
 	}
+	_, err = c.withID(op, found, err)
 	return err == nil, err
 }
 

@@ -112,12 +112,9 @@ func childOf(value []byte, name string) (at span, found bool, err error) {
 	case '{':
 		return memberOf(value, name)
 	case '[':
-		wanted, err := strconv.Atoi(name)
-		if err != nil {
-			return span{}, false, nil
-		}
 		elements, err := elementsOf(value)
-		if err != nil || wanted < 0 || wanted >= len(elements) {
+		wanted, noNumber := strconv.Atoi(name)
+		if err != nil || noNumber != nil || wanted < 0 || wanted >= len(elements) {
 			return span{}, false, err
 		}
 		return elements[wanted], true, nil

@@ -41,13 +41,19 @@ type selectedGitResource struct {
 // releaseTemplate reads what a release of the project has to choose.
 func (c *Client) releaseTemplate(ctx context.Context, op string, spec ReleaseSpec, channelID string) (deployments.DeploymentProcessTemplate, error) {
 	where := params{"projectId": spec.ProjectID, "channel": channelID}
-	if git := spec.git(); git != "" {
-		template, err := get[deployments.DeploymentProcessTemplate](ctx, c, op,
-			"/api/{spaceId}/projects/{projectId}/{gitRef}/deploymentprocesses/template{?channel}", where.with("gitRef", git))
+	route, git := "/api/{spaceId}/projects/{projectId}/deploymentprocesses/template{?channel}", spec.git()
+	if git != "" {
+		route, where = "/api/{spaceId}/projects/{projectId}/{gitRef}/deploymentprocesses/template{?channel}", where.with("gitRef", git)
+	}
+	template, err := get[deployments.DeploymentProcessTemplate](ctx, c, op, route, where)
+	switch {
+	case err == nil && template.DeploymentProcessId == "":
+		// A release made of it would lack its packages.
+		return template, c.broken(op, "the answer is no template of a release: it has no DeploymentProcessId")
+	case git != "":
 		return template, gitRefusal(err, spec)
 	}
-	return get[deployments.DeploymentProcessTemplate](ctx, c, op,
-		"/api/{spaceId}/projects/{projectId}/deploymentprocesses/template{?channel}", where)
+	return template, err
 }
 
 // selectPackages gives every package of a template a version: the pinned one,

@@ -48,6 +48,8 @@ func (c *Client) Permissions(ctx context.Context) (Permissions, error) {
 		return Permissions{}, nil
 	case err != nil:
 		return Permissions{}, err
+	case set.SpacePermissions == nil:
+		return Permissions{}, c.broken(op, "the answer holds no SpacePermissions")
 	}
 	return set.in(space), nil
 }

@@ -184,7 +184,7 @@ func TestEnsureReleaseThatAppearsMeanwhile(t *testing.T) {
 				}
 				reply(w, http.StatusOK, releaseJSON("1.2.3", tt.notes))
 			})
-			s.says("GET /api/Spaces-1/projects/Projects-9/deploymentprocesses/template", `{"Packages":null}`)
+			s.says("GET /api/Spaces-1/projects/Projects-9/deploymentprocesses/template", `{"DeploymentProcessId":"deploymentprocess-Projects-9","Packages":null}`)
 			s.notes["1.2.3"] = "whatever: the POST is refused"
 			spec := shop
 			spec.ProjectID, spec.ChannelID = "Projects-9", "Channels-1"
@@ -289,7 +289,7 @@ func TestGitStateThatIsNotFound(t *testing.T) {
 func TestEnsureReleaseChoosesBranchesForGitSteps(t *testing.T) {
 	t.Parallel()
 	s := newReleaseServer(t, "")
-	s.says("GET /api/Spaces-1/projects/Projects-1/refs%2Fheads%2Fmain/deploymentprocesses/template", `{"GitResources":[{"ActionName":"Apply","Name":"","DefaultBranch":"trunk"}]}`)
+	s.says("GET /api/Spaces-1/projects/Projects-1/refs%2Fheads%2Fmain/deploymentprocesses/template", `{"DeploymentProcessId":"deploymentprocess-Projects-1","GitResources":[{"ActionName":"Apply","Name":"","DefaultBranch":"trunk"}]}`)
 	spec := shop
 	spec.GitRef = "refs/heads/main"
 	if _, _, err := s.client().EnsureRelease(t.Context(), spec); err != nil {

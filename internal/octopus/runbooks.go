@@ -104,6 +104,9 @@ func (c *Client) createRunbookRun(ctx context.Context, op string, spec RunbookSp
 	if err != nil {
 		return "", err
 	}
+	if runbook.ID == "" {
+		return "", c.broken(op, "the answer is no runbook: it has no Id")
+	}
 	if runbook.PublishedRunbookSnapshotID == "" {
 		return "", c.refuse(op, fmt.Sprintf("runbook %q has no published snapshot", runbook.Name), "publish the runbook in Octopus")
 	}
