@@ -72,6 +72,42 @@ func (e CleanupMode) Valid() bool {
 	}
 }
 
+// Defines values for CleanupTargetFate.
+const (
+	CleanupTargetFateGone            CleanupTargetFate = "gone"
+	CleanupTargetFateHeld            CleanupTargetFate = "held"
+	CleanupTargetFatePolicy          CleanupTargetFate = "policy"
+	CleanupTargetFateRemoved         CleanupTargetFate = "removed"
+	CleanupTargetFateRemovedWhenGone CleanupTargetFate = "removed_when_gone"
+	CleanupTargetFateRunbook         CleanupTargetFate = "runbook"
+	CleanupTargetFateStays           CleanupTargetFate = "stays"
+	CleanupTargetFateUnknown         CleanupTargetFate = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the CleanupTargetFate enum.
+func (e CleanupTargetFate) Valid() bool {
+	switch e {
+	case CleanupTargetFateGone:
+		return true
+	case CleanupTargetFateHeld:
+		return true
+	case CleanupTargetFatePolicy:
+		return true
+	case CleanupTargetFateRemoved:
+		return true
+	case CleanupTargetFateRemovedWhenGone:
+		return true
+	case CleanupTargetFateRunbook:
+		return true
+	case CleanupTargetFateStays:
+		return true
+	case CleanupTargetFateUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryOutcome.
 const (
 	DeliveryOutcomeAccepted DeliveryOutcome = "accepted"
@@ -618,6 +654,13 @@ type Check struct {
 
 // Cleanup defines model for Cleanup.
 type Cleanup struct {
+	// GraceSeconds How long after the proof the old targets are left alone.
+	GraceSeconds float64 `json:"grace_seconds"`
+
+	// MaxRemovals The most targets that one clean-up may remove; not there for any number.
+	MaxRemovals int `json:"max_removals,omitempty,omitzero"`
+
+	// Minimum How many new targets have to be available while old ones are removed.
 	Minimum        int         `json:"minimum"`
 	Mode           CleanupMode `json:"mode"`
 	Runbook        string      `json:"runbook,omitempty,omitzero"`
@@ -626,6 +669,63 @@ type Cleanup struct {
 
 // CleanupMode defines model for Cleanup.Mode.
 type CleanupMode string
+
+// CleanupPreview What the clean-up of a run would do now.
+type CleanupPreview struct {
+	// At When it was looked.
+	At time.Time `json:"at"`
+
+	// Available How many new targets are available; not there where that is not known.
+	Available *int `json:"available,omitempty"`
+
+	// BeginsAt When the grace time after the proof is over; not there while the new targets are not proven.
+	BeginsAt time.Time `json:"begins_at,omitempty,omitzero"`
+	Cleanup  Cleanup   `json:"cleanup"`
+
+	// Findings What else there is to say.
+	Findings []PlanFinding `json:"findings"`
+
+	// Targets The targets that stood before the run.
+	Targets []CleanupTarget `json:"targets"`
+
+	// WouldFail Whether clean-up would fail, as far as can be seen.
+	WouldFail bool `json:"would_fail"`
+}
+
+// CleanupRequest defines model for CleanupRequest.
+type CleanupRequest struct {
+	// MaxRemovals How many old targets may go in this round.
+	MaxRemovals int `json:"max_removals,omitempty,omitzero"`
+}
+
+// CleanupTarget defines model for CleanupTarget.
+type CleanupTarget struct {
+	Disabled bool `json:"disabled,omitempty,omitzero"`
+
+	// Fate What clean-up would make of it now. `removed`: it goes. `held`: it could
+	// go, and a guard forbids it. `removed_when_gone`: it goes once Octopus
+	// finds it unavailable, or no deployment uses it. `stays`: it must not be
+	// deleted. `gone`: Octopus does not have it any more. `runbook`, `policy`:
+	// the runbook or the machine policy decides. `unknown`: Octopus could not
+	// be asked.
+	Fate   CleanupTargetFate `json:"fate"`
+	Health string            `json:"health,omitempty,omitzero"`
+	ID     string            `json:"id"`
+
+	// InUse Whether a deployment uses it, or may do so.
+	InUse  bool   `json:"in_use,omitempty,omitzero"`
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+	URL    string `json:"url,omitempty,omitzero"`
+}
+
+// CleanupTargetFate What clean-up would make of it now. `removed`: it goes. `held`: it could
+// go, and a guard forbids it. `removed_when_gone`: it goes once Octopus
+// finds it unavailable, or no deployment uses it. `stays`: it must not be
+// deleted. `gone`: Octopus does not have it any more. `runbook`, `policy`:
+// the runbook or the machine policy decides. `unknown`: Octopus could not
+// be asked.
+type CleanupTargetFate string
 
 // Commit defines model for Commit.
 type Commit struct {
@@ -955,10 +1055,13 @@ type PauseScope string
 
 // Pipeline defines model for Pipeline.
 type Pipeline struct {
-	Application    Application    `json:"application"`
-	Branches       []string       `json:"branches"`
-	Cleanup        Cleanup        `json:"cleanup"`
-	Environment    string         `json:"environment"`
+	Application Application `json:"application"`
+	Branches    []string    `json:"branches"`
+	Cleanup     Cleanup     `json:"cleanup"`
+	Environment string      `json:"environment"`
+
+	// FailureRunbook The runbook that ends the machines of targets that were removed for that.
+	FailureRunbook string         `json:"failure_runbook,omitempty,omitzero"`
 	Infrastructure Infrastructure `json:"infrastructure"`
 
 	// Lane What only one run may hold at a time.
@@ -1752,6 +1855,9 @@ type CreateRunJSONRequestBody = NewRun
 // CancelRunJSONRequestBody defines body for CancelRun for application/json ContentType.
 type CancelRunJSONRequestBody = CancelRequest
 
+// CleanUpRunJSONRequestBody defines body for CleanUpRun for application/json ContentType.
+type CleanUpRunJSONRequestBody = CleanupRequest
+
 // IgnoreFreezeJSONRequestBody defines body for IgnoreFreeze for application/json ContentType.
 type IgnoreFreezeJSONRequestBody = IgnoreFreezeRequest
 
@@ -2088,6 +2194,42 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
 	CancelRun(ctx context.Context, id RunID, body CancelRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewCleanup Say what the clean-up of a run would do now, without doing it
+	//
+	// Octopus is asked for what stands, and each target that stood before the run
+	// is judged by the rules of clean-up itself, in whatever state the run is.
+	// Nothing is changed. What Octopus does not show in time is `unknown`, and a
+	// finding says why.
+	//
+	// It is a forecast: clean-up looks again before each deletion.
+	//
+	// Corresponds with GET /api/v1/runs/{id}/cleanup (the `PreviewCleanup` operationId).
+	PreviewCleanup(ctx context.Context, id RunID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CleanUpRunWithBody Have a run that failed to clean up try that again
+	//
+	// A retry from `cleanup`, with all its guards. With `max_removals` so many old
+	// targets may go in this round, whatever the configuration says; more than
+	// that, and none goes. Refused for runs that have not failed in clean-up, and
+	// when a newer run has used the lane since.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/cleanup (the `CleanUpRun` operationId).
+	CleanUpRunWithBody(ctx context.Context, id RunID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CleanUpRun Have a run that failed to clean up try that again
+	//
+	// A retry from `cleanup`, with all its guards. With `max_removals` so many old
+	// targets may go in this round, whatever the configuration says; more than
+	// that, and none goes. Refused for runs that have not failed in clean-up, and
+	// when a newer run has used the lane since.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/cleanup (the `CleanUpRun` operationId).
+	CleanUpRun(ctx context.Context, id RunID, body CleanUpRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRunEvents List a run's events, oldest first, or stream them
 	//
@@ -2572,6 +2714,72 @@ func (c *Client) CancelRunWithBody(ctx context.Context, id RunID, contentType st
 // Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
 func (c *Client) CancelRun(ctx context.Context, id RunID, body CancelRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCancelRunRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewCleanup Say what the clean-up of a run would do now, without doing it
+//
+// Octopus is asked for what stands, and each target that stood before the run
+// is judged by the rules of clean-up itself, in whatever state the run is.
+// Nothing is changed. What Octopus does not show in time is `unknown`, and a
+// finding says why.
+//
+// It is a forecast: clean-up looks again before each deletion.
+//
+// Corresponds with GET /api/v1/runs/{id}/cleanup (the `PreviewCleanup` operationId).
+func (c *Client) PreviewCleanup(ctx context.Context, id RunID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewCleanupRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CleanUpRunWithBody Have a run that failed to clean up try that again
+//
+// A retry from `cleanup`, with all its guards. With `max_removals` so many old
+// targets may go in this round, whatever the configuration says; more than
+// that, and none goes. Refused for runs that have not failed in clean-up, and
+// when a newer run has used the lane since.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/cleanup (the `CleanUpRun` operationId).
+func (c *Client) CleanUpRunWithBody(ctx context.Context, id RunID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCleanUpRunRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CleanUpRun Have a run that failed to clean up try that again
+//
+// A retry from `cleanup`, with all its guards. With `max_removals` so many old
+// targets may go in this round, whatever the configuration says; more than
+// that, and none goes. Refused for runs that have not failed in clean-up, and
+// when a newer run has used the lane since.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/cleanup (the `CleanUpRun` operationId).
+func (c *Client) CleanUpRun(ctx context.Context, id RunID, body CleanUpRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCleanUpRunRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3625,6 +3833,87 @@ func NewCancelRunRequestWithBody(server string, id RunID, contentType string, bo
 	return req, nil
 }
 
+// NewPreviewCleanupRequest constructs an http.Request for the PreviewCleanup method
+func NewPreviewCleanupRequest(server string, id RunID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/cleanup", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCleanUpRunRequest calls the generic CleanUpRun builder with application/json body
+func NewCleanUpRunRequest(server string, id RunID, body CleanUpRunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCleanUpRunRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewCleanUpRunRequestWithBody constructs an http.Request for the CleanUpRun method, with any body, and a specified content type
+func NewCleanUpRunRequestWithBody(server string, id RunID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/cleanup", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListRunEventsRequest constructs an http.Request for the ListRunEvents method
 func NewListRunEventsRequest(server string, id RunID, params *ListRunEventsParams) (*http.Request, error) {
 	var err error
@@ -4151,6 +4440,44 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
 	CancelRunWithResponse(ctx context.Context, id RunID, body CancelRunJSONRequestBody, reqEditors ...RequestEditorFn) (*CancelRunResponse, error)
+
+	// PreviewCleanupWithResponse Say what the clean-up of a run would do now, without doing it
+	//
+	// Octopus is asked for what stands, and each target that stood before the run
+	// is judged by the rules of clean-up itself, in whatever state the run is.
+	// Nothing is changed. What Octopus does not show in time is `unknown`, and a
+	// finding says why.
+	//
+	// It is a forecast: clean-up looks again before each deletion.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/runs/{id}/cleanup (the `PreviewCleanup` operationId).
+	PreviewCleanupWithResponse(ctx context.Context, id RunID, reqEditors ...RequestEditorFn) (*PreviewCleanupResponse, error)
+
+	// CleanUpRunWithBodyWithResponse Have a run that failed to clean up try that again
+	//
+	// A retry from `cleanup`, with all its guards. With `max_removals` so many old
+	// targets may go in this round, whatever the configuration says; more than
+	// that, and none goes. Refused for runs that have not failed in clean-up, and
+	// when a newer run has used the lane since.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/cleanup (the `CleanUpRun` operationId).
+	CleanUpRunWithBodyWithResponse(ctx context.Context, id RunID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CleanUpRunResponse, error)
+
+	// CleanUpRunWithResponse Have a run that failed to clean up try that again
+	//
+	// A retry from `cleanup`, with all its guards. With `max_removals` so many old
+	// targets may go in this round, whatever the configuration says; more than
+	// that, and none goes. Refused for runs that have not failed in clean-up, and
+	// when a newer run has used the lane since.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/cleanup (the `CleanUpRun` operationId).
+	CleanUpRunWithResponse(ctx context.Context, id RunID, body CleanUpRunJSONRequestBody, reqEditors ...RequestEditorFn) (*CleanUpRunResponse, error)
 
 	// ListRunEventsWithResponse List a run's events, oldest first, or stream them
 	//
@@ -5292,6 +5619,151 @@ func (r CancelRunResponse) ContentType() string {
 	return ""
 }
 
+// PreviewCleanupResponse429Headers the declared response headers of an HTTP 429 response for PreviewCleanup
+type PreviewCleanupResponse429Headers struct {
+	RetryAfter int
+}
+
+type PreviewCleanupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CleanupPreview
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreviewCleanupResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewCleanupResponse) GetJSON200() *CleanupPreview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewCleanupResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PreviewCleanupResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PreviewCleanupResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewCleanupResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewCleanupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewCleanupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewCleanupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewCleanupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CleanUpRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Run
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CleanUpRunResponse) GetJSON202() *Run {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CleanUpRunResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CleanUpRunResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CleanUpRunResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CleanUpRunResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CleanUpRunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CleanUpRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CleanUpRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CleanUpRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRunEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5981,6 +6453,62 @@ func (c *ClientWithResponses) CancelRunWithResponse(ctx context.Context, id RunI
 		return nil, err
 	}
 	return ParseCancelRunResponse(rsp)
+}
+
+// PreviewCleanupWithResponse Say what the clean-up of a run would do now, without doing it
+//
+// Octopus is asked for what stands, and each target that stood before the run
+// is judged by the rules of clean-up itself, in whatever state the run is.
+// Nothing is changed. What Octopus does not show in time is `unknown`, and a
+// finding says why.
+//
+// It is a forecast: clean-up looks again before each deletion.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/runs/{id}/cleanup (the `PreviewCleanup` operationId).
+func (c *ClientWithResponses) PreviewCleanupWithResponse(ctx context.Context, id RunID, reqEditors ...RequestEditorFn) (*PreviewCleanupResponse, error) {
+	rsp, err := c.PreviewCleanup(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewCleanupResponse(rsp)
+}
+
+// CleanUpRunWithBodyWithResponse Have a run that failed to clean up try that again
+//
+// A retry from `cleanup`, with all its guards. With `max_removals` so many old
+// targets may go in this round, whatever the configuration says; more than
+// that, and none goes. Refused for runs that have not failed in clean-up, and
+// when a newer run has used the lane since.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/cleanup (the `CleanUpRun` operationId).
+func (c *ClientWithResponses) CleanUpRunWithBodyWithResponse(ctx context.Context, id RunID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CleanUpRunResponse, error) {
+	rsp, err := c.CleanUpRunWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCleanUpRunResponse(rsp)
+}
+
+// CleanUpRunWithResponse Have a run that failed to clean up try that again
+//
+// A retry from `cleanup`, with all its guards. With `max_removals` so many old
+// targets may go in this round, whatever the configuration says; more than
+// that, and none goes. Refused for runs that have not failed in clean-up, and
+// when a newer run has used the lane since.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/cleanup (the `CleanUpRun` operationId).
+func (c *ClientWithResponses) CleanUpRunWithResponse(ctx context.Context, id RunID, body CleanUpRunJSONRequestBody, reqEditors ...RequestEditorFn) (*CleanUpRunResponse, error) {
+	rsp, err := c.CleanUpRun(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCleanUpRunResponse(rsp)
 }
 
 // ListRunEventsWithResponse List a run's events, oldest first, or stream them
@@ -6942,6 +7470,127 @@ func ParseCancelRunResponse(rsp *http.Response) (*CancelRunResponse, error) {
 	}
 
 	response := &CancelRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePreviewCleanupResponse parses an HTTP response from a PreviewCleanupWithResponse call
+func ParsePreviewCleanupResponse(rsp *http.Response) (*PreviewCleanupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewCleanupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CleanupPreview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PreviewCleanupResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCleanUpRunResponse parses an HTTP response from a CleanUpRunWithResponse call
+func ParseCleanUpRunResponse(rsp *http.Response) (*CleanUpRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CleanUpRunResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}

@@ -60,7 +60,7 @@ func TestEverything(t *testing.T) {
 			MachinePolicy: "Immutable Infrastructure",
 		},
 		Application: pipeline.Application{Project: "Hello World", Channel: "Default", Version: "1.0.{run}", Git: pipeline.GitCommit},
-		Policy:      pipeline.Latest, OnFailure: pipeline.Terminate,
+		Policy:      pipeline.Latest, OnFailure: pipeline.Terminate, FailureRunbook: "Remove failed machines",
 		Verify:  pipeline.Verify{Timeout: 30 * time.Minute, Grace: 2 * time.Minute, Redeployments: 3},
 		Cleanup: pipeline.Cleanup{Mode: pipeline.CleanupDelete, Grace: 10 * time.Minute, Minimum: 2, MaxRemovals: 4, Timeout: 15 * time.Minute},
 	}, {

@@ -40,6 +40,7 @@ func readPipeline(o *object) pipeline.Pipeline {
 		OnFailure:   optional(o, "on_failure", choice(pipeline.Keep, pipeline.Terminate), pipeline.Keep),
 		Verify:      section(o, "verify", readVerify),
 	}
+	p.FailureRunbook = o.failureRunbook(p.OnFailure)
 	infrastructure := o.requiredChild("infrastructure", "an object with project, version, roles and targets")
 	p.Infrastructure = readInfrastructure(infrastructure)
 	infrastructure.done()
@@ -50,6 +51,14 @@ func readPipeline(o *object) pipeline.Pipeline {
 		return readCleanup(o, p.Infrastructure.Targets)
 	})
 	return p
+}
+
+func (o *object) failureRunbook(policy pipeline.FailurePolicy) string {
+	name := optional(o, "failure_runbook", octopusName("runbook", "Runbooks"), "")
+	if o.has("failure_runbook") && policy != pipeline.Terminate {
+		o.r.failAt(join(o.path, "failure_runbook"), "only on_failure: terminate has this key, on_failure is %s; remove it or set on_failure: terminate", policy)
+	}
+	return name
 }
 
 // reference reads the name of something that stands elsewhere in the file.

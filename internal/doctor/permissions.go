@@ -42,11 +42,18 @@ var needs = []need{
 	{permission: "RunbookView", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
 	{permission: "RunbookRunCreate", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
 	{permission: "RunbookRunView", purpose: "cleanup in mode runbook", only: cleansUpBy(pipeline.CleanupRunbook)},
+	{permission: "RunbookView", purpose: "failure_runbook", only: runsFailureRunbook},
+	{permission: "RunbookRunCreate", purpose: "failure_runbook", only: runsFailureRunbook},
+	{permission: "RunbookRunView", purpose: "failure_runbook", only: runsFailureRunbook},
 	{permission: "DeploymentFreezeAdminister", purpose: "letting a run ignore a deployment freeze", optional: true},
 }
 
 func cleansUpBy(mode pipeline.CleanupMode) func(pipeline.Pipeline) bool {
 	return func(p pipeline.Pipeline) bool { return p.Cleanup.Mode == mode }
+}
+
+func runsFailureRunbook(p pipeline.Pipeline) bool {
+	return p.Cleanup.Mode != pipeline.CleanupRunbook && p.FailureRunbook != ""
 }
 
 // needsOf returns the needs of a pipeline.

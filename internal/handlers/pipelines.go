@@ -60,13 +60,10 @@ func showPipeline(p pipeline.Pipeline) api.Pipeline {
 			Project: p.Application.Project, Channel: p.Application.Channel, Version: string(p.Application.Version),
 			Git: api.GitSource(p.Application.Git),
 		},
-		Policy: api.PipelinePolicy(p.Policy), OnFailure: api.PipelineOnFailure(cmp.Or(p.OnFailure, pipeline.Keep)),
+		Policy: api.PipelinePolicy(p.Policy), OnFailure: api.PipelineOnFailure(cmp.Or(p.OnFailure, pipeline.Keep)), FailureRunbook: p.FailureRunbook,
 		Verify: api.Verify{
 			TimeoutSeconds: p.Verify.Timeout.Seconds(), GraceSeconds: p.Verify.Grace.Seconds(), Redeployments: p.Verify.Redeployments,
 		},
-		Cleanup: api.Cleanup{
-			Mode: api.CleanupMode(p.Cleanup.Mode), Minimum: p.Cleanup.Minimum,
-			TimeoutSeconds: p.Cleanup.Timeout.Seconds(), Runbook: p.Cleanup.Runbook,
-		},
+		Cleanup: showCleanup(p.Cleanup),
 	}
 }

@@ -54,6 +54,7 @@ const (
 	eventRemovalsAllowed = "removals_allowed"
 	eventTargetLeft      = "target_left"
 	eventTargetTakenOut  = "target_taken_out"
+	eventFailureRunbook  = "failure_runbook"
 	eventOverrideCleared = "override_cleared"
 	eventOverrideSet     = "override_set"
 )

@@ -89,6 +89,29 @@ func TestFailedGenerationIsTerminated(t *testing.T) {
 	w.checkRelease(run.ID)
 }
 
+// The machines of targets that are gone from Octopus are the runbook's.
+func TestFailureRunbook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: keepOld})
+	w.addRunbook("Remove failed machines")
+	w.failOnTargets()
+	run := w.commit(w.pipeline(terminates, func(p *pipeline.Pipeline) { p.FailureRunbook = "Remove failed machines" }), "aaaaaaaaaa")
+	failed := w.untilDone(run.ID, pipeline.Failed)
+	w.wantTakenOut(failed, 2)
+	if got := w.effects(simulator.RunbookRunCreated); got != 1 || !strings.Contains(failed.Reason, "Runbook Remove failed machines has run.") {
+		t.Errorf("%d runbook runs: %s", got, failed.Reason)
+	}
+
+	w = newWorld(t, worldOptions{scene: keepOld})
+	w.failOnTargets()
+	run = w.commit(w.pipeline(terminates, func(p *pipeline.Pipeline) { p.FailureRunbook = "Remove failed machines" }), "aaaaaaaaaa")
+	failed = w.untilDone(run.ID, pipeline.Failed)
+	w.wantTakenOut(failed, 2)
+	if !strings.Contains(failed.Reason, "The machines of its targets may still run") {
+		t.Errorf("without the runbook the reason is %q", failed.Reason)
+	}
+}
+
 func TestFailedGenerationIsKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{scene: keepOld})

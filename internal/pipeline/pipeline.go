@@ -33,6 +33,9 @@ type Pipeline struct {
 	// OnFailure says what becomes of new targets that were not proven; "" is
 	// Keep.
 	OnFailure FailurePolicy `json:"on_failure,omitempty"`
+	// FailureRunbook names a runbook of the infrastructure project that ends the
+	// machines of targets that Terminate has removed; may be empty.
+	FailureRunbook string `json:"failure_runbook,omitempty"`
 }
 
 // Server says which Octopus Server and which space in it. The API key is not

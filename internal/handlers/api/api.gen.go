@@ -72,6 +72,42 @@ func (e CleanupMode) Valid() bool {
 	}
 }
 
+// Defines values for CleanupTargetFate.
+const (
+	CleanupTargetFateGone            CleanupTargetFate = "gone"
+	CleanupTargetFateHeld            CleanupTargetFate = "held"
+	CleanupTargetFatePolicy          CleanupTargetFate = "policy"
+	CleanupTargetFateRemoved         CleanupTargetFate = "removed"
+	CleanupTargetFateRemovedWhenGone CleanupTargetFate = "removed_when_gone"
+	CleanupTargetFateRunbook         CleanupTargetFate = "runbook"
+	CleanupTargetFateStays           CleanupTargetFate = "stays"
+	CleanupTargetFateUnknown         CleanupTargetFate = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the CleanupTargetFate enum.
+func (e CleanupTargetFate) Valid() bool {
+	switch e {
+	case CleanupTargetFateGone:
+		return true
+	case CleanupTargetFateHeld:
+		return true
+	case CleanupTargetFatePolicy:
+		return true
+	case CleanupTargetFateRemoved:
+		return true
+	case CleanupTargetFateRemovedWhenGone:
+		return true
+	case CleanupTargetFateRunbook:
+		return true
+	case CleanupTargetFateStays:
+		return true
+	case CleanupTargetFateUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryOutcome.
 const (
 	DeliveryOutcomeAccepted DeliveryOutcome = "accepted"
@@ -618,6 +654,13 @@ type Check struct {
 
 // Cleanup defines model for Cleanup.
 type Cleanup struct {
+	// GraceSeconds How long after the proof the old targets are left alone.
+	GraceSeconds float64 `json:"grace_seconds"`
+
+	// MaxRemovals The most targets that one clean-up may remove; not there for any number.
+	MaxRemovals int `json:"max_removals,omitempty,omitzero"`
+
+	// Minimum How many new targets have to be available while old ones are removed.
 	Minimum        int         `json:"minimum"`
 	Mode           CleanupMode `json:"mode"`
 	Runbook        string      `json:"runbook,omitempty,omitzero"`
@@ -626,6 +669,63 @@ type Cleanup struct {
 
 // CleanupMode defines model for Cleanup.Mode.
 type CleanupMode string
+
+// CleanupPreview What the clean-up of a run would do now.
+type CleanupPreview struct {
+	// At When it was looked.
+	At time.Time `json:"at"`
+
+	// Available How many new targets are available; not there where that is not known.
+	Available *int `json:"available,omitempty"`
+
+	// BeginsAt When the grace time after the proof is over; not there while the new targets are not proven.
+	BeginsAt time.Time `json:"begins_at,omitempty,omitzero"`
+	Cleanup  Cleanup   `json:"cleanup"`
+
+	// Findings What else there is to say.
+	Findings []PlanFinding `json:"findings"`
+
+	// Targets The targets that stood before the run.
+	Targets []CleanupTarget `json:"targets"`
+
+	// WouldFail Whether clean-up would fail, as far as can be seen.
+	WouldFail bool `json:"would_fail"`
+}
+
+// CleanupRequest defines model for CleanupRequest.
+type CleanupRequest struct {
+	// MaxRemovals How many old targets may go in this round.
+	MaxRemovals int `json:"max_removals,omitempty,omitzero"`
+}
+
+// CleanupTarget defines model for CleanupTarget.
+type CleanupTarget struct {
+	Disabled bool `json:"disabled,omitempty,omitzero"`
+
+	// Fate What clean-up would make of it now. `removed`: it goes. `held`: it could
+	// go, and a guard forbids it. `removed_when_gone`: it goes once Octopus
+	// finds it unavailable, or no deployment uses it. `stays`: it must not be
+	// deleted. `gone`: Octopus does not have it any more. `runbook`, `policy`:
+	// the runbook or the machine policy decides. `unknown`: Octopus could not
+	// be asked.
+	Fate   CleanupTargetFate `json:"fate"`
+	Health string            `json:"health,omitempty,omitzero"`
+	ID     string            `json:"id"`
+
+	// InUse Whether a deployment uses it, or may do so.
+	InUse  bool   `json:"in_use,omitempty,omitzero"`
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+	URL    string `json:"url,omitempty,omitzero"`
+}
+
+// CleanupTargetFate What clean-up would make of it now. `removed`: it goes. `held`: it could
+// go, and a guard forbids it. `removed_when_gone`: it goes once Octopus
+// finds it unavailable, or no deployment uses it. `stays`: it must not be
+// deleted. `gone`: Octopus does not have it any more. `runbook`, `policy`:
+// the runbook or the machine policy decides. `unknown`: Octopus could not
+// be asked.
+type CleanupTargetFate string
 
 // Commit defines model for Commit.
 type Commit struct {
@@ -955,10 +1055,13 @@ type PauseScope string
 
 // Pipeline defines model for Pipeline.
 type Pipeline struct {
-	Application    Application    `json:"application"`
-	Branches       []string       `json:"branches"`
-	Cleanup        Cleanup        `json:"cleanup"`
-	Environment    string         `json:"environment"`
+	Application Application `json:"application"`
+	Branches    []string    `json:"branches"`
+	Cleanup     Cleanup     `json:"cleanup"`
+	Environment string      `json:"environment"`
+
+	// FailureRunbook The runbook that ends the machines of targets that were removed for that.
+	FailureRunbook string         `json:"failure_runbook,omitempty,omitzero"`
 	Infrastructure Infrastructure `json:"infrastructure"`
 
 	// Lane What only one run may hold at a time.
@@ -1752,6 +1855,9 @@ type CreateRunJSONRequestBody = NewRun
 // CancelRunJSONRequestBody defines body for CancelRun for application/json ContentType.
 type CancelRunJSONRequestBody = CancelRequest
 
+// CleanUpRunJSONRequestBody defines body for CleanUpRun for application/json ContentType.
+type CleanUpRunJSONRequestBody = CleanupRequest
+
 // IgnoreFreezeJSONRequestBody defines body for IgnoreFreeze for application/json ContentType.
 type IgnoreFreezeJSONRequestBody = IgnoreFreezeRequest
 
@@ -1870,6 +1976,12 @@ type ServerInterface interface {
 	// CancelRun Cancel a run that has not ended
 	// (POST /api/v1/runs/{id}/cancel)
 	CancelRun(w http.ResponseWriter, r *http.Request, id RunID)
+	// PreviewCleanup Say what the clean-up of a run would do now, without doing it
+	// (GET /api/v1/runs/{id}/cleanup)
+	PreviewCleanup(w http.ResponseWriter, r *http.Request, id RunID)
+	// CleanUpRun Have a run that failed to clean up try that again
+	// (POST /api/v1/runs/{id}/cleanup)
+	CleanUpRun(w http.ResponseWriter, r *http.Request, id RunID)
 	// ListRunEvents List a run's events, oldest first, or stream them
 	// (GET /api/v1/runs/{id}/events)
 	ListRunEvents(w http.ResponseWriter, r *http.Request, id RunID, params ListRunEventsParams)
@@ -1975,6 +2087,18 @@ func (_ Unimplemented) GetRun(w http.ResponseWriter, r *http.Request, id RunID) 
 // CancelRun Cancel a run that has not ended
 // (POST /api/v1/runs/{id}/cancel)
 func (_ Unimplemented) CancelRun(w http.ResponseWriter, r *http.Request, id RunID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PreviewCleanup Say what the clean-up of a run would do now, without doing it
+// (GET /api/v1/runs/{id}/cleanup)
+func (_ Unimplemented) PreviewCleanup(w http.ResponseWriter, r *http.Request, id RunID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CleanUpRun Have a run that failed to clean up try that again
+// (POST /api/v1/runs/{id}/cleanup)
+func (_ Unimplemented) CleanUpRun(w http.ResponseWriter, r *http.Request, id RunID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2661,6 +2785,58 @@ func (siw *ServerInterfaceWrapper) CancelRun(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// PreviewCleanup operation middleware
+func (siw *ServerInterfaceWrapper) PreviewCleanup(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewCleanup(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CleanUpRun operation middleware
+func (siw *ServerInterfaceWrapper) CleanUpRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CleanUpRun(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListRunEvents operation middleware
 func (siw *ServerInterfaceWrapper) ListRunEvents(w http.ResponseWriter, r *http.Request) {
 
@@ -2996,6 +3172,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/runs/{id}/cancel", wrapper.CancelRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/runs/{id}/cleanup", wrapper.PreviewCleanup)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/{id}/cleanup", wrapper.CleanUpRun)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/runs/{id}/events", wrapper.ListRunEvents)
@@ -4249,6 +4431,182 @@ func (response CancelRundefaultApplicationProblemPlusJSONResponse) VisitCancelRu
 	return err
 }
 
+type PreviewCleanupRequestObject struct {
+	ID RunID `json:"id"`
+}
+
+type PreviewCleanupResponseObject interface {
+	VisitPreviewCleanupResponse(w http.ResponseWriter) error
+}
+
+type PreviewCleanup200JSONResponse CleanupPreview
+
+func (response PreviewCleanup200JSONResponse) VisitPreviewCleanupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCleanup400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewCleanup400ApplicationProblemPlusJSONResponse) VisitPreviewCleanupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCleanup404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewCleanup404ApplicationProblemPlusJSONResponse) VisitPreviewCleanupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCleanup429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewCleanup429ApplicationProblemPlusJSONResponse) VisitPreviewCleanupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCleanupdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PreviewCleanupdefaultApplicationProblemPlusJSONResponse) VisitPreviewCleanupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CleanUpRunRequestObject struct {
+	ID   RunID `json:"id"`
+	Body *CleanUpRunJSONRequestBody
+}
+
+type CleanUpRunResponseObject interface {
+	VisitCleanUpRunResponse(w http.ResponseWriter) error
+}
+
+type CleanUpRun202JSONResponse Run
+
+func (response CleanUpRun202JSONResponse) VisitCleanUpRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CleanUpRun400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CleanUpRun400ApplicationProblemPlusJSONResponse) VisitCleanUpRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CleanUpRun404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CleanUpRun404ApplicationProblemPlusJSONResponse) VisitCleanUpRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CleanUpRun409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CleanUpRun409ApplicationProblemPlusJSONResponse) VisitCleanUpRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CleanUpRundefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CleanUpRundefaultApplicationProblemPlusJSONResponse) VisitCleanUpRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRunEventsRequestObject struct {
 	ID     RunID `json:"id"`
 	Params ListRunEventsParams
@@ -4745,6 +5103,12 @@ type StrictServerInterface interface {
 	// CancelRun Cancel a run that has not ended
 	// (POST /api/v1/runs/{id}/cancel)
 	CancelRun(ctx context.Context, request CancelRunRequestObject) (CancelRunResponseObject, error)
+	// PreviewCleanup Say what the clean-up of a run would do now, without doing it
+	// (GET /api/v1/runs/{id}/cleanup)
+	PreviewCleanup(ctx context.Context, request PreviewCleanupRequestObject) (PreviewCleanupResponseObject, error)
+	// CleanUpRun Have a run that failed to clean up try that again
+	// (POST /api/v1/runs/{id}/cleanup)
+	CleanUpRun(ctx context.Context, request CleanUpRunRequestObject) (CleanUpRunResponseObject, error)
 	// ListRunEvents List a run's events, oldest first, or stream them
 	// (GET /api/v1/runs/{id}/events)
 	ListRunEvents(ctx context.Context, request ListRunEventsRequestObject) (ListRunEventsResponseObject, error)
@@ -5213,6 +5577,68 @@ func (sh *strictHandler) CancelRun(w http.ResponseWriter, r *http.Request, id Ru
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CancelRunResponseObject); ok {
 		if err := validResponse.VisitCancelRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewCleanup operation middleware
+func (sh *strictHandler) PreviewCleanup(w http.ResponseWriter, r *http.Request, id RunID) {
+	var request PreviewCleanupRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewCleanup(ctx, request.(PreviewCleanupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewCleanup")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewCleanupResponseObject); ok {
+		if err := validResponse.VisitPreviewCleanupResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CleanUpRun operation middleware
+func (sh *strictHandler) CleanUpRun(w http.ResponseWriter, r *http.Request, id RunID) {
+	var request CleanUpRunRequestObject
+
+	request.ID = id
+
+	var body CleanUpRunJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CleanUpRun(ctx, request.(CleanUpRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CleanUpRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CleanUpRunResponseObject); ok {
+		if err := validResponse.VisitCleanUpRunResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
