@@ -66,6 +66,13 @@ type Runs interface {
 	// Rollback gets away from a run. It returns the run itself when that goes back
 	// to its old generation, or a new one. Its errors are those of Retry.
 	Rollback(ctx context.Context, tx pgx.Tx, delivery, id uuid.UUID, reason, by string) (store.Run, error)
+	// PreviewCleanup tells what the clean-up of a run would do now, by a look at
+	// Octopus that ends with ctx. It works in no transaction, and returns
+	// pgx.ErrNoRows when there is no such run.
+	PreviewCleanup(ctx context.Context, id uuid.UUID) (pipeline.CleanupPreview, error)
+	// CleanUp has a run that failed to clean up try that again; maxRemovals above
+	// 0 is how many targets may go. Its errors are those of Retry.
+	CleanUp(ctx context.Context, tx pgx.Tx, id uuid.UUID, maxRemovals int, by string) (store.Run, error)
 	// IgnoreFreeze lets a run go on that a deployment freeze holds. Its errors
 	// are those of Retry.
 	IgnoreFreeze(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason, by string) (store.Run, error)

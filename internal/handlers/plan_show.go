@@ -99,10 +99,8 @@ func showForeseen(run foreseenRun, f foresight) api.PlanRun {
 		Number: run.Number, Status: status, Commit: showCommit(run.Commit), Lane: showLane(run, f.newcomers()),
 		Infrastructure: showRelease(survey.Infrastructure), Application: showRelease(survey.Application),
 		Override: showOverride(survey.Override), Freezes: showFreezes(survey.Freezes),
-		Targets: showTargets(run.Pipeline, survey.Targets),
-		Findings: each(survey.Findings, func(f pipeline.Finding) api.PlanFinding {
-			return api.PlanFinding{Kind: api.PlanFindingKind(f.Kind), Message: f.Message, Remedy: f.Remedy}
-		}),
+		Targets:   showTargets(run.Pipeline, survey.Targets),
+		Findings:  each(survey.Findings, showFinding),
 		WouldFail: survey.Fails(),
 	}
 }

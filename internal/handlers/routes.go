@@ -48,7 +48,9 @@ func (h *handler) router() http.Handler {
 		r.Get("/api/v1/deliveries", rest.ListDeliveries)
 		r.Get("/api/v1/deliveries/{id}", rest.GetDelivery)
 	})
-	// A plan carries a webhook, and changes nothing.
+	// What is foreseen asks Octopus, and changes nothing.
+	r.With(h.allow(Viewer), h.pacePlans, h.limitBody(restBody), h.validate, h.deadline).
+		Get("/api/v1/runs/{id}/cleanup", rest.PreviewCleanup)
 	r.With(h.sameOrigin, h.allow(Viewer), h.pacePlans, h.limitBody(h.planBody()), h.validate, h.deadline).
 		Post("/api/v1/plan", rest.PlanWebhook)
 	r.Group(func(r chi.Router) {
@@ -57,6 +59,7 @@ func (h *handler) router() http.Handler {
 		r.Post("/api/v1/runs/{id}/retry", rest.RetryRun)
 		r.Post("/api/v1/runs/{id}/cancel", rest.CancelRun)
 		r.Post("/api/v1/runs/{id}/rollback", rest.RollbackRun)
+		r.Post("/api/v1/runs/{id}/cleanup", rest.CleanUpRun)
 		r.Post("/api/v1/runs/{id}/ignore-freeze", rest.IgnoreFreeze)
 		r.Post("/api/v1/pauses", rest.CreatePause)
 		r.Delete("/api/v1/pauses/{id}", rest.Resume)

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -134,6 +135,17 @@ func (testRuns) Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipelin
 		from = run.Stage
 	}
 	return begin(ctx, q, run, from, run.Round+1)
+}
+
+// PreviewCleanup sees nothing of Octopus.
+func (testRuns) PreviewCleanup(context.Context, uuid.UUID) (pipeline.CleanupPreview, error) {
+	return pipeline.CleanupPreview{Cleanup: pipeline.Cleanup{Mode: pipeline.CleanupDelete}, At: time.Now(), Available: -1}, nil
+}
+
+func (r testRuns) CleanUp(ctx context.Context, tx pgx.Tx, id uuid.UUID, maxRemovals int, by string) (store.Run, error) {
+	run, err := r.Retry(ctx, tx, id, pipeline.CleanupStage, by)
+	run.Reason = fmt.Sprintf("%d may go", maxRemovals)
+	return run, err
 }
 
 func (testRuns) CheckRollback(context.Context, uuid.UUID) error { return nil }

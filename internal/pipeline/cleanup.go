@@ -18,6 +18,9 @@ type CleanupPreview struct {
 	Findings []Finding
 }
 
+// Fails tells whether clean-up is bound to fail, as far as can be seen.
+func (p CleanupPreview) Fails() bool { return fails(p.Findings) }
+
 // OldTarget is a target of a run's baseline and what clean-up would make of it.
 type OldTarget struct {
 	Target

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,13 +41,10 @@ type Survey struct {
 }
 
 // Fails tells whether the run is bound to fail, as far as can be seen.
-func (s Survey) Fails() bool {
-	for _, finding := range s.Findings {
-		if finding.Kind == FindingFails {
-			return true
-		}
-	}
-	return false
+func (s Survey) Fails() bool { return fails(s.Findings) }
+
+func fails(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Kind == FindingFails })
 }
 
 // Presence tells whether something is there.
