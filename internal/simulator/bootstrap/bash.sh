@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What Octopus gives to every bash script. The case of variables is appended to this file.
 
 get_octopusvariable() {
