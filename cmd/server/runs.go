@@ -32,7 +32,7 @@ through pipelines.
   regrow runs retry hello-world#12 --wait`,
 	}
 	api.register(cmd)
-	cmd.AddCommand(newRunsList(s, api), newRunsShow(s, api), newRunsWatch(s, api), newRunsRetry(s, api), newRunsCancel(s, api), newRunsRollback(s, api), newRunsIgnoreFreeze(s, api))
+	cmd.AddCommand(newRunsList(s, api), newRunsShow(s, api), newRunsWatch(s, api), newRunsRetry(s, api), newRunsCancel(s, api), newRunsRollback(s, api), newRunsCleanup(s, api), newRunsIgnoreFreeze(s, api))
 	return cmd
 }
 

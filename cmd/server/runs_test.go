@@ -142,7 +142,7 @@ func TestRunsIgnoreFreeze(t *testing.T) {
 
 func TestEveryAnswerCanBeJSON(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"list", "show latest", "watch latest", "retry latest", "retry latest --wait", "cancel latest", "rollback latest", "ignore-freeze latest --reason urgent"} {
+	for _, args := range []string{"list", "show latest", "watch latest", "retry latest", "retry latest --wait", "cancel latest", "rollback latest", "cleanup latest", "ignore-freeze latest --reason urgent"} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
 			f := newFakeServer(t, aRun(client.RunStatusRunning), aRun(client.RunStatusSucceeded))

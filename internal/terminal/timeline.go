@@ -263,6 +263,9 @@ func (p *page) hints(run client.RunDetail) {
 		}
 		hint("cancel", " --reason '…'", "end it")
 	}
+	if run.Stage == client.StageCleanup && run.Status != client.RunStatusSucceeded {
+		hint("cleanup", " --dry-run", "see what clean-up would remove")
+	}
 	hint("show", " --output json", "everything, for programs")
 	if p.Server != "" {
 		p.hint(strings.TrimRight(p.Server, "/")+"/api/v1/runs/"+run.ID.String()+"/events", "every event")
