@@ -35,7 +35,7 @@ test: bootstrap-test ## Run all tests with the race detector
 SEED ?= 0
 .PHONY: test-faults
 test-faults: bootstrap-test ## Kill processes 1,000 times, spoil connections 200 times, restart Postgres, soak for ten minutes
-	go test ./internal/trial -count=1 -v -timeout 90m -run 'Crashes|Chaos|Paused|Replicas|Postgres|Stop' -trials 1000 -chaos 200 -seed $(SEED)
+	go test ./internal/trial -count=1 -v -timeout 90m -run 'Crashes|Chaos|Paused|Replicas|Postgres|Stop' -trials 1000 -chaos 200 -storm 20s -stops 60 -away 10s -seed $(SEED)
 	go test ./internal/trial -count=1 -v -timeout 30m -tags soak -run Soak -seed $(SEED)
 
 .PHONY: bench

@@ -183,6 +183,9 @@ func (c *Client) newestVersion(ctx context.Context, op string, pkg templatePacka
 	if err != nil {
 		return "", err
 	}
+	if found.TotalResults == nil {
+		return "", c.broken(op, "the list of the package's versions has no TotalResults")
+	}
 	if len(found.Items) == 0 || found.Items[0].Version == "" {
 		return "", c.refuse(op, fmt.Sprintf("feed %q has no version of package %q of step %q that the channel allows", cmp.Or(pkg.FeedName, pkg.FeedID), pkg.PackageID, pkg.StepName),
 			"push the package to the feed, or "+pin)

@@ -73,8 +73,11 @@ func exchange[T any](ctx context.Context, c *Client, request call) (T, error) {
 	if err != nil {
 		return document, err
 	}
-	if len(bytes.TrimSpace(a.body)) == 0 {
+	switch string(bytes.TrimSpace(a.body)) {
+	case "":
 		return document, c.broken(request.op, fmt.Sprintf("the server answered %s with an empty body", statusText(a.status)))
+	case "{}", "null": // taken for a document, it would say that there is nothing
+		return document, c.broken(request.op, fmt.Sprintf("the server answered %s with an empty document", statusText(a.status)))
 	}
 	if err := json.Unmarshal(a.body, &document); err != nil {
 		return document, c.broken(request.op, fmt.Sprintf("the server answered %s with a body that is not the JSON expected: %v", statusText(a.status), err))

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-var chaosTrials = flag.Int("chaos", 4, "how many trials TestChaos makes")
-
-// stormTime bounds how long everything goes wrong in a trial; then it is taken
-// away, so that what is left can end.
-const stormTime = 8 * time.Second
+var (
+	chaosTrials = flag.Int("chaos", 4, "how many trials TestChaos makes")
+	// Then it is taken away, so that what is left can end.
+	stormTime = flag.Duration("storm", 8*time.Second, "how long everything goes wrong in a trial of TestChaos, at most")
+)
 
 // Octopus, the network to it and its callbacks fail in every way and mixture, and
 // commits come in meanwhile: in the end each run has ended as if nothing had
@@ -68,7 +68,7 @@ func chaos(t *testing.T, n int) (through bool) {
 			},
 			Edit: func(config string) string { return withRequestTime(t, config) },
 		})
-		storm, calm := context.WithTimeout(t.Context(), stormTime)
+		storm, calm := context.WithTimeout(t.Context(), *stormTime)
 		defer calm()
 		m.brew(t, w.Octopus.Faults())
 		var blowing sync.WaitGroup
@@ -79,7 +79,7 @@ func chaos(t *testing.T, n int) (through bool) {
 		}
 		err := w.pushSome(t.Context(), random)
 		if err == nil {
-			through = w.Settle(storm, stormTime) == nil
+			through = w.Settle(storm, *stormTime) == nil
 		}
 		calm()
 		blowing.Wait()
