@@ -109,7 +109,7 @@ func TestBuildServersInTheDemonstration(t *testing.T) {
 	}
 	at := 0
 	for _, part := range []string{`"status":"accepted"`, `"pipeline":"hello-world-build"`, `"status":"duplicate"`, "(status 400)", "/commit", "refused with 4",
-		"does not accept the signature", "refused with 4", "is queued", "was started by the first request with this key", "succeeded"} {
+		"does not accept the signature", "refused with 4", "hello-world-build#2 ", "was started by the first request with this key", "succeeded"} {
 		found := strings.Index(output[at:], part)
 		if found < 0 {
 			t.Fatalf("no %q where it should be in:\n%s", part, output)

@@ -115,7 +115,7 @@ func TestMistakesInCalls(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ args, err string }{
 		"unknown command":       {"trigge", "did you mean trigger?"},
-		"unknown subcommand":    {"runs lst", `regrow runs has no command "lst"; it has cancel, ignore-freeze, list, retry, show, watch`},
+		"unknown subcommand":    {"runs lst", `regrow runs has no command "lst"; it has cancel, cleanup, ignore-freeze, list, retry, rollback, show, watch`},
 		"unknown flag":          {"runs list --colour", "unknown flag: --colour"},
 		"required flag":         {"trigger", `"pipeline" not set`},
 		"argument too many":     {"runs show 1 2", "takes one run, not 2"},
