@@ -5,6 +5,7 @@ package failpoint
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,11 +53,11 @@ func parse(text string) (*watch, error) {
 		return nil, fmt.Errorf("expected a number from 1 on in REGROW_FAILPOINT, got %q", fields[end])
 	}
 	signals := map[string]syscall.Signal{"kill": syscall.SIGKILL, "pause": syscall.SIGSTOP}
-	signal, ok := signals[fields[end+1]]
+	sig, ok := signals[fields[end+1]]
 	if !ok {
 		return nil, fmt.Errorf("expected the action kill or pause in REGROW_FAILPOINT, got %q", fields[end+1])
 	}
-	return &watch{name: strings.Join(fields[:end], " "), left: n, action: fields[end+1], signal: signal}, nil
+	return &watch{name: strings.Join(fields[:end], " "), left: n, action: fields[end+1], signal: sig}, nil
 }
 
 // Reach tells that a boundary is reached.
@@ -74,9 +75,16 @@ func Reach(name string) {
 		if w.log != nil {
 			fmt.Fprintln(w.log, w.action, "at", name)
 		}
-		_ = syscall.Kill(os.Getpid(), w.signal)
-		if w.signal == syscall.SIGKILL {
-			select {} // the signal is on its way; nothing may happen any more
-		}
+		strike(w.signal)
 	}
+}
+
+// strike ends or stops the process right here. The signal takes a while to reach
+// every thread: until it has, this goroutine must not go on.
+func strike(sig syscall.Signal) {
+	resumed := make(chan os.Signal, 1)
+	signal.Notify(resumed, syscall.SIGCONT)
+	defer signal.Stop(resumed)
+	_ = syscall.Kill(os.Getpid(), sig)
+	<-resumed // never, after SIGKILL
 }
