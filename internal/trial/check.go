@@ -33,11 +33,15 @@ type checker struct {
 	*History
 	violations []string
 
-	runs     map[uuid.UUID]RunRow
-	stages   map[uuid.UUID][]StageRow
-	effects  []effect
-	releases map[string]uuid.UUID // the run of a release
-	spans    map[uuid.UUID][]span // the times in which a run held its lane
+	runs    map[uuid.UUID]RunRow
+	stages  map[uuid.UUID][]StageRow
+	spans   map[uuid.UUID][]span // the times in which a run held its lane
+	effects []effect
+	// releases are the runs that put a release out: the one that made it, and
+	// those that went back to it.
+	releases map[string][]uuid.UUID
+	// makers are the runs of deployments, by their ids in lower case.
+	makers map[string]uuid.UUID
 }
 
 // effect is an entry of the journal that is regrow's doing, for a run.
@@ -51,13 +55,18 @@ type effect struct {
 func newChecker(h *History) *checker {
 	c := &checker{
 		History: h, runs: map[uuid.UUID]RunRow{}, stages: map[uuid.UUID][]StageRow{},
-		releases: map[string]uuid.UUID{}, spans: map[uuid.UUID][]span{},
+		spans: map[uuid.UUID][]span{}, releases: map[string][]uuid.UUID{}, makers: map[string]uuid.UUID{},
 	}
 	for _, run := range h.Runs {
 		c.runs[run.ID] = run
 	}
 	for _, stage := range h.Stages {
 		c.stages[stage.RunID] = append(c.stages[stage.RunID], stage)
+	}
+	for _, run := range h.Runs {
+		if release := c.stage(run.ID, pipeline.CreateRelease).Result.ReleaseID; release != "" && run.Restores != nil {
+			c.releases[release] = append(c.releases[release], run.ID)
+		}
 	}
 	c.measure()
 	c.attribute()
@@ -84,12 +93,7 @@ func (c *checker) attribute() {
 			if byDeployment(entry) || c.carriedAlong(i) {
 				continue
 			}
-			run, known := c.releases[entry.ReleaseID]
-			if !known {
-				c.violated("%s: the override names %s, which is no run's release.", show(entry), entry.ReleaseID)
-				continue
-			}
-			c.effects = append(c.effects, effect{entry, run, ""})
+			c.attributeOverride(entry)
 		case simulator.MachineDeleted:
 			c.attributeRemoval(entry)
 		default: // others are no effects of regrow's, or follow from these
@@ -108,14 +112,31 @@ func (c *checker) attributeMade(entry simulator.Entry) {
 		c.violated("%s: there is no run %s.", show(entry), found[1])
 		return
 	}
-	if entry.Effect == simulator.ReleaseCreated {
-		c.releases[entry.ReleaseID] = id
+	switch entry.Effect {
+	case simulator.ReleaseCreated:
+		c.releases[entry.ID] = append(c.releases[entry.ID], id)
+	case simulator.DeploymentCreated:
+		c.makers[strings.ToLower(entry.ID)] = id
+	default:
 	}
 	c.effects = append(c.effects, effect{entry, id, found[2]})
 }
 
-// attributeRemoval gives the removal of a target to the run that held the lane of
-// the target's environment.
+// attributeOverride gives an override to the run that put its release out and held
+// its lane then.
+func (c *checker) attributeOverride(entry simulator.Entry) {
+	known := c.releases[entry.ReleaseID]
+	if len(known) == 0 {
+		c.violated("%s: the override names %s, which is no run's release.", show(entry), entry.ReleaseID)
+		return
+	}
+	at := c.clock.moment(entry.Time)
+	active := slices.IndexFunc(known, func(id uuid.UUID) bool { return c.active(c.runs[id], at) })
+	c.effects = append(c.effects, effect{entry, known[max(active, 0)], ""})
+}
+
+// attributeRemoval gives the removal of a target to the run that knows or made it
+// and held its lane then.
 func (c *checker) attributeRemoval(entry simulator.Entry) {
 	at := c.clock.moment(entry.Time)
 	for _, target := range c.Targets {
@@ -124,7 +145,23 @@ func (c *checker) attributeRemoval(entry simulator.Entry) {
 			return
 		}
 	}
+	if run, made := c.maker(entry.Name); made && c.active(c.runs[run], at) {
+		c.effects = append(c.effects, effect{entry, run, ""})
+		return
+	}
 	c.violated("%s: no run that knows the target was active.", show(entry))
+}
+
+// deployment finds in the name of one of the simulator's machines the deployment
+// that made it.
+var deployment = regexp.MustCompile(`-(deployments-[0-9]+)-[0-9]+$`)
+
+// maker is the run that made a machine.
+func (c *checker) maker(machine string) (run uuid.UUID, made bool) {
+	if found := deployment.FindStringSubmatch(machine); found != nil {
+		run, made = c.makers[found[1]]
+	}
+	return run, made
 }
 
 // byDeployment tells whether an override is gone because Octopus deployed.

@@ -43,7 +43,13 @@ func (c *checker) madeWhatItSays(run RunRow) {
 		c.madeBy(run, simulator.ReleaseCreated, provision.Result.ReleaseID, "infrastructure release")
 		c.madeBy(run, simulator.DeploymentCreated, provision.Result.DeploymentID, "infrastructure deployment")
 	}
-	if release.Status == "succeeded" {
+	switch {
+	case release.Status != "succeeded":
+	case run.Restores != nil:
+		if good := c.stage(*run.Restores, pipeline.CreateRelease).Result.ReleaseID; release.Result.ReleaseID != good {
+			c.violated("%s goes back to %s with %q, that one's release was %q.", c.name(run.ID), c.name(*run.Restores), release.Result.ReleaseID, good)
+		}
+	default:
 		c.madeBy(run, simulator.ReleaseCreated, release.Result.ReleaseID, "application release")
 	}
 	deployments := 0

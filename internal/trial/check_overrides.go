@@ -3,6 +3,10 @@
 package trial
 
 import (
+	"slices"
+
+	"github.com/google/uuid"
+
 	"regrow/internal/pipeline"
 	"regrow/internal/simulator"
 )
@@ -24,13 +28,19 @@ func (c *checker) overridesAlone() {
 			standing[spotOf(e)] = e.ReleaseID
 		case simulator.OverrideCleared:
 			delete(standing, spotOf(e))
-			c.overrideMayClear(e)
 		default:
 		}
 	}
+	for _, e := range c.effects {
+		if e.Effect == simulator.OverrideCleared {
+			c.overrideMayClear(e)
+		}
+	}
 	for _, left := range c.Standing {
-		if run, ours := c.runs[c.releases[left.ReleaseID]]; ours && run.Status.Terminal() {
-			c.violated("%s is %s, and its override to %s in %s still stands.", c.name(run.ID), run.Status, left.ReleaseID, left.EnvironmentID)
+		owners := c.releases[left.ReleaseID]
+		goesOn := slices.ContainsFunc(owners, func(id uuid.UUID) bool { return !c.runs[id].Status.Terminal() })
+		if len(owners) > 0 && !goesOn {
+			c.violated("%s has ended, and its override to %s in %s still stands.", c.name(owners[0]), left.ReleaseID, left.EnvironmentID)
 		}
 	}
 }
@@ -47,12 +57,12 @@ func (c *checker) overrideMaySet(e simulator.Entry, standing string) {
 
 // overrideMayClear holds against the journal what regrow took away itself. A
 // deployment takes its override away in Octopus.
-func (c *checker) overrideMayClear(e simulator.Entry) {
-	run, ours := c.runs[c.releases[e.ReleaseID]]
-	if !ours || e.Actor != simulator.ActorAPI || byDeployment(e) || run.Status != pipeline.Succeeded || run.Round > 1 {
+func (c *checker) overrideMayClear(e effect) {
+	run := c.runs[e.run]
+	if run.Status != pipeline.Succeeded || run.Round > 1 {
 		return
 	}
 	if missing := c.withoutRelease(run, e.Seq); missing != "" {
-		c.violated("%s: the override of %s was taken away while %s.", show(e), c.name(run.ID), missing)
+		c.violated("%s: the override of %s was taken away while %s.", show(e.Entry), c.name(run.ID), missing)
 	}
 }

@@ -56,7 +56,8 @@ func (c *checker) stagesInOrder() {
 				c.violated("%s has the stages %v.", c.name(run.ID), stages)
 				break
 			}
-			if stage.EndedAt != nil && (stage.StartedAt == nil || stage.EndedAt.Before(*stage.StartedAt)) {
+			began := stage.StartedAt != nil
+			if stage.EndedAt != nil && (began && stage.EndedAt.Before(*stage.StartedAt) || !began && stage.Status != "cancelled") {
 				c.violated("%s: stage %s ended before it began.", c.name(run.ID), stage.Stage)
 			}
 			if i > 0 && stage.StartedAt != nil {

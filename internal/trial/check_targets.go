@@ -20,11 +20,15 @@ func (c *checker) removalsRight() {
 			continue
 		}
 		run := c.runs[e.run]
+		if c.itsOwn(run, e.Entry) {
+			c.takeOutRight(e, run)
+			continue
+		}
 		verified := c.stage(run.ID, pipeline.VerifyStage).EndedAt
 		if at := c.clock.moment(e.Time); verified == nil || verified.After(at.Add(slack)) {
 			c.violated("%s: %s had not proven its targets.", show(e.Entry), c.name(run.ID))
 		}
-		if up, least := c.up(run, e.Seq), c.placeOf(run.ID).Targets; up < least {
+		if up, least := c.up(c.generation(run, "new"), e.Seq), c.placeOf(run.ID).Targets; up < least {
 			c.violated("%s: only %d of %d new targets of %s were available.", show(e.Entry), up, least, c.name(run.ID))
 		}
 		if e.Effect == simulator.MachineDeleted {
@@ -66,13 +70,32 @@ func (c *checker) generation(run RunRow, which string) []string {
 	return ids
 }
 
-// up counts the new targets of a run that were available at a point in the
-// journal.
-func (c *checker) up(run RunRow, seq int) int {
-	fresh, up := c.generation(run, "new"), map[string]bool{}
+// itsOwn tells whether a removed target was of the run's own new generation.
+func (c *checker) itsOwn(run RunRow, removal simulator.Entry) bool {
+	by, made := c.maker(removal.Name)
+	return made && by == run.ID || slices.Contains(c.generation(run, "new"), removal.ID)
+}
+
+// takeOutRight: new targets are taken out only for a run that did not succeed, and
+// only while the old ones serve.
+func (c *checker) takeOutRight(e effect, run RunRow) {
+	if run.Status == pipeline.Succeeded {
+		c.violated("%s: it was of the new generation of %s, which succeeded.", show(e.Entry), c.name(run.ID))
+	}
+	old := c.generation(run, "baseline")
+	if up, least := c.up(old, e.Seq), max(1, min(c.placeOf(run.ID).Targets, len(old))); up < least {
+		c.violated("%s: it was taken out while only %d of %d old targets of %s served.", show(e.Entry), up, least, c.name(run.ID))
+	}
+}
+
+// up counts how many of the targets were available at a point in the journal.
+func (c *checker) up(targets []string, seq int) int {
+	up := map[string]bool{}
 	for _, e := range c.Journal[:seq-1] {
 		switch {
-		case e.Effect == simulator.MachineHealthChanged && slices.Contains(fresh, e.ID):
+		case e.Effect == simulator.MachineCreated && e.Actor == simulator.ActorSeed && slices.Contains(targets, e.ID):
+			up[e.ID] = true
+		case e.Effect == simulator.MachineHealthChanged && slices.Contains(targets, e.ID):
 			up[e.ID] = e.Detail == "Healthy" || e.Detail == "HasWarnings"
 		case e.Effect == simulator.MachineDeleted:
 			delete(up, e.ID)
@@ -151,20 +174,13 @@ func (c *checker) installed(run RunRow, seq int) map[string]string {
 
 // targetsItsOwn: each new target was made by a deployment of the run.
 func (c *checker) targetsItsOwn(run RunRow) {
-	var deployments []string
-	for _, e := range c.effects {
-		if e.run == run.ID && e.Effect == simulator.DeploymentCreated && e.ProjectID == c.placeOf(run.ID).infrastructure {
-			deployments = append(deployments, strings.ToLower(e.ID))
-		}
-	}
 	fresh := c.generation(run, "new")
 	for _, e := range c.Journal {
 		if e.Effect != simulator.MachineCreated || !slices.Contains(fresh, e.ID) {
 			continue
 		}
-		// The simulator's machines bear the name of the deployment that made them.
-		if !slices.ContainsFunc(deployments, func(id string) bool { return strings.Contains(e.Name, "-"+id+"-") }) {
-			c.violated("%s: it is no target of %s's deployments %v, but of its new generation.", show(e), c.name(run.ID), deployments)
+		if by, made := c.maker(e.Name); !made || by != run.ID {
+			c.violated("%s: it is no target of a deployment of %s, but of its new generation.", show(e), c.name(run.ID))
 		}
 	}
 }

@@ -175,6 +175,10 @@ var effectViolations = map[string]violation{
 	"an application release that was never made": {func(p *planted) {
 		p.Stages[p.stageOf(p.run, pipeline.CreateRelease)].Result.ReleaseID = "Releases-999"
 	}, "application release, but it made none"},
+	"another release in place of the one that was good": {func(p *planted) {
+		good := p.run.ID
+		p.Runs[slices.IndexFunc(p.Runs, func(r RunRow) bool { return r.ID == p.next().ID })].Restores = &good
+	}, "that one's release was"},
 	"a release after the override": {func(p *planted) {
 		p.again(p.overrideSet(), func(e *simulator.Entry) {
 			*e = p.Journal[p.made(simulator.ReleaseCreated, p.place.application)]
@@ -201,6 +205,15 @@ var effectViolations = map[string]violation{
 var targetViolations = map[string]violation{
 	"removal of a new target": {func(p *planted) {
 		p.again(p.removal(), func(e *simulator.Entry) { e.ID = p.target("new") })
+	}, "of the new generation of bravo#1, which succeeded"},
+	"removal of new targets while no old ones serve": {func(p *planted) {
+		p.again(p.removal(), func(e *simulator.Entry) { e.ID = p.target("new") })
+		p.Runs[p.runIndex()].Status = pipeline.Failed
+	}, "taken out while only 0 of 2 old targets"},
+	"removal of a target that others made meanwhile": {func(p *planted) {
+		id := p.Journal[p.removal()].ID
+		p.Targets = slices.DeleteFunc(p.Targets, func(row TargetRow) bool { return row.RunID == p.run.ID && row.TargetID == id })
+		p.Targets = append(p.Targets, TargetRow{RunID: p.run.ID, TargetID: id, Generation: "foreign"})
 	}, "did not stand before"},
 	"removal of a target outside the baseline": {func(p *planted) {
 		p.again(p.removal(), func(e *simulator.Entry) { e.ID = "Machines-999" })
@@ -242,7 +255,7 @@ var targetViolations = map[string]violation{
 	"a target of somebody else's deployment": {func(p *planted) {
 		i := p.find(simulator.MachineCreated, func(e simulator.Entry) bool { return e.ID == p.target("new") })
 		p.Journal[i].Name = "shop-deployments-999-1"
-	}, "is no target of"},
+	}, "is no target of a deployment"},
 }
 
 var rowViolations = map[string]violation{

@@ -5,6 +5,7 @@ package trial
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"regrow/internal/pipeline"
 	"regrow/internal/simulator"
 )
 
@@ -99,7 +101,7 @@ func crashes(t *testing.T, all *coverage, first, count int) {
 		random := rand.New(rand.NewPCG(chosenSeed(), uint64(first)))
 		w := New(t, Options{})
 		w.slowDown(t)
-		end := w.Flow(t.Context(), rand.New(rand.NewPCG(chosenSeed(), uint64(first)+1)), 2)
+		end := w.bustle(t.Context(), uint64(first), 2)
 		tried := []string{fmt.Sprintf("seed %d, trials %d to %d", chosenSeed(), first, first+count-1)}
 		for range count {
 			death := all.choose(random)
@@ -114,16 +116,36 @@ func crashes(t *testing.T, all *coverage, first, count int) {
 			tried = append(tried, fmt.Sprintf("process %d: %+v, struck at %q", p.Number, death, p.Struck()))
 		}
 		last := w.Serve("")
-		err := end()
-		if err == nil {
-			err = w.Settle(t.Context(), settleTime)
-		}
-		h := w.MustHold(t, strings.Join(tried, "\n"))
-		if err != nil {
-			w.Complain(t, h, strings.Join(tried, "\n"), err.Error())
-		}
+		w.finish(t, end, strings.Join(tried, "\n"))
 		last.Stop(t)
 	})
+}
+
+// bustle has commits come in and operators steer, until it is ended.
+func (w *World) bustle(ctx context.Context, stream uint64, unfinished int) (end func() error) {
+	commits := w.Flow(ctx, rand.New(rand.NewPCG(chosenSeed(), stream+1)), unfinished)
+	people := w.Operators(ctx, rand.New(rand.NewPCG(chosenSeed(), stream+2)))
+	return func() error { return errors.Join(commits(), people()) }
+}
+
+// finish ends the bustle, waits until all is done, and holds what has happened
+// against the promises. Whatever becomes of processes, no run fails for it.
+func (w *World) finish(t *testing.T, end func() error, tried string) *History {
+	t.Helper()
+	err := end()
+	if err == nil {
+		err = w.Settle(t.Context(), settleTime)
+	}
+	h := w.MustHold(t, tried)
+	if err != nil {
+		w.Complain(t, h, tried, err.Error())
+	}
+	for _, run := range h.Runs {
+		if run.Status == pipeline.Failed {
+			w.Complain(t, h, tried, fmt.Sprintf("%s#%d failed: %s", run.Pipeline, run.Number, run.Reason))
+		}
+	}
+	return h
 }
 
 // slowDown has some answers of Octopus take their time, so that leases have to be

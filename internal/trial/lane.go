@@ -5,6 +5,7 @@ package trial
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"regrow/internal/pipeline"
 	"regrow/internal/simulator"
@@ -25,6 +26,9 @@ type Lane struct {
 	NoTrigger bool
 	// Runbook has a runbook remove the old targets, instead of regrow.
 	Runbook bool
+	// Returns leaves the old machines running for a while after a deployment, so
+	// that a run which fails can return to them: its new targets are taken out.
+	Returns bool
 }
 
 // DefaultLanes make every kind of effect happen: two environments share their
@@ -34,7 +38,7 @@ func DefaultLanes() []Lane {
 	return []Lane{
 		{Name: "alpha", Project: "Shop", Policy: pipeline.Latest, Targets: 2},
 		{Name: "bravo", Project: "Shop", Policy: pipeline.FIFO, Targets: 2},
-		{Name: "charlie", Project: "Cellar", Policy: pipeline.FIFO, Targets: 2, NoTrigger: true},
+		{Name: "charlie", Project: "Cellar", Policy: pipeline.FIFO, Targets: 2, NoTrigger: true, Returns: true},
 		{Name: "delta", Project: "Attic", Policy: pipeline.Latest, Targets: 2, Runbook: true},
 	}
 }
@@ -46,12 +50,23 @@ func (l Lane) infrastructure() string { return l.Project + " Infrastructure" }
 func (l Lane) role() string { return strings.ToLower(l.Project) }
 
 func (l Lane) scene() simulator.HelloWorldOptions {
-	return simulator.HelloWorldOptions{
+	scene := simulator.HelloWorldOptions{
 		Environment: l.Name, Project: l.Project, Role: l.role(), Targets: l.Targets, NoTrigger: l.NoTrigger,
 	}
+	if l.Returns {
+		scene.Provisioner.TerminateDelay = 3 * time.Minute
+	}
+	return scene
 }
 
 const runbook = "Remove old targets"
+
+func (l Lane) onFailure() string {
+	if l.Returns {
+		return "terminate"
+	}
+	return "keep"
+}
 
 func (l Lane) cleanup() string {
 	if l.Runbook {
@@ -75,5 +90,6 @@ func (l Lane) config() string {
     lane: %[6]s
     verify: {timeout: 10m, grace: 2s, redeployments: 20}
     cleanup: %[7]s
-`, l.Name, l.infrastructure(), l.role(), l.Targets, l.Project, l.Policy, l.cleanup())
+    on_failure: %[8]s
+`, l.Name, l.infrastructure(), l.role(), l.Targets, l.Project, l.Policy, l.cleanup(), l.onFailure())
 }

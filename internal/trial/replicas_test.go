@@ -25,7 +25,7 @@ func replicas(t *testing.T, trouble time.Duration) {
 	w := New(t, Options{})
 	r := w.Replicas(3)
 	random := rand.New(rand.NewPCG(chosenSeed(), 3))
-	end := w.Flow(t.Context(), rand.New(rand.NewPCG(chosenSeed(), 4)), 3)
+	end := w.bustle(t.Context(), 4, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), trouble)
 	defer cancel()
 	told := time.Now()
@@ -38,14 +38,7 @@ func replicas(t *testing.T, trouble time.Duration) {
 				tried, r.Kills, r.Stops, r.Pauses, r.Rollings, len(w.Sent()))
 		}
 	}
-	err := end()
-	if err == nil {
-		err = w.Settle(t.Context(), settleTime)
-	}
-	h := w.MustHold(t, tried)
-	if err != nil {
-		w.Complain(t, h, tried, err.Error())
-	}
+	h := w.finish(t, end, tried)
 	r.Stop()
 	t.Logf("%d killed, %d stopped, %d paused, %d times all replaced; %s", r.Kills, r.Stops, r.Pauses, r.Rollings, h)
 }
