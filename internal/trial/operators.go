@@ -108,12 +108,12 @@ func (w *World) api(ctx context.Context, method, what, body string) (status int,
 	request.Header.Set("Content-Type", "application/json")
 	response, err := sending.Do(request)
 	if err != nil {
-		return 0, nil, nil //nolint:nilerr // the process may be gone
+		return 0, nil, nil // the process may be gone
 	}
 	defer response.Body.Close()
 	answer, err = io.ReadAll(response.Body)
 	if err != nil {
-		return 0, nil, nil //nolint:nilerr // the same
+		return 0, nil, nil // the same
 	}
 	if !slices.Contains(expected, response.StatusCode) {
 		return response.StatusCode, answer, fmt.Errorf("%s %s was answered %s: %s", method, what, response.Status, answer)
