@@ -130,10 +130,12 @@ func (w *World) pushAgain(ctx context.Context, d *Delivery) error {
 	for {
 		receipt, err := w.post(ctx, &again)
 		switch {
-		case err != nil || ctx.Err() != nil:
-			return errors.Join(err, ctx.Err())
-		case receipt == nil:
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errAgain):
 			rest(ctx, pause)
+		case err != nil:
+			return err
 		case receipt.Delivery != d.Receipt.Delivery || receipt.Status != "duplicate":
 			return fmt.Errorf("delivery %s was acknowledged as %s, and when it came again as %s %s", d.ID, d.Receipt.Delivery, receipt.Status, receipt.Delivery)
 		default:
