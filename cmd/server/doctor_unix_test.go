@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"regrow/internal/config"
 	"regrow/internal/doctor"
+	"regrow/internal/localpg"
 	"regrow/internal/octopus"
 	"regrow/internal/setup"
 	"regrow/internal/simulator"
@@ -77,11 +79,27 @@ func (i *installation) setUp() *octopus.Client {
 	return client
 }
 
+// durableDatabase is one that keeps what it has committed, as in production.
+func durableDatabase(t *testing.T) (url string) {
+	t.Helper()
+	server, err := localpg.Start(t.Context(), localpg.Options{Settings: []string{"fsync=on", "full_page_writes=on", "synchronous_commit=on"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL(localpg.DefaultDatabase)
+}
+
 // The exit code says how it is, and the report is on the output, whole, in
 // either form.
 func TestDoctorAsAProcess(t *testing.T) {
 	t.Parallel()
 	i := prepare(t, doctorConfig)
+	i.database = "DATABASE=" + durableDatabase(t)
 	i.simulate()
 	i.serve()
 	client := i.setUp()

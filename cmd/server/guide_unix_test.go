@@ -267,6 +267,8 @@ func (g *guide) step7Overrides(first []*machines.DeploymentTarget) {
 		}
 		return stopped == len(old) && fresh == 2
 	})
+	// The trigger has seen them, with nothing to deploy: no later override is for them.
+	g.simulator(http.MethodPost, "advance?by=1m", "")
 	fresh := g.release("Hello World", "2.0.2")
 	override := func(args ...string) string {
 		return g.regrow(append([]string{"override", args[0], "--config", g.config}, args[1:]...)...)

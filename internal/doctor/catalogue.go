@@ -7,6 +7,7 @@ const (
 	idDatabase      = "database"
 	idSchema        = "schema"
 	idDatabaseClock = "database-clock"
+	idDurability    = "durability"
 	idPublicURL     = "public-url"
 	idTokens        = "api-tokens"
 

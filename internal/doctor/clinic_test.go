@@ -78,6 +78,7 @@ type fakeDatabase struct {
 	mu         sync.Mutex
 	schema     error
 	behind     time.Duration
+	off        []string // settings
 	deliveries map[string]time.Time
 	active     string
 	madeBy     map[string]string // runs by the releases that they made
@@ -87,6 +88,8 @@ type fakeDatabase struct {
 func (d *fakeDatabase) CheckSchema(context.Context) error { return d.schema }
 
 func (d *fakeDatabase) Now(context.Context) (time.Time, error) { return time.Now().Add(-d.behind), nil }
+
+func (d *fakeDatabase) SwitchedOff(context.Context) ([]string, error) { return d.off, nil }
 
 func (d *fakeDatabase) LastDelivery(_ context.Context, source string) (time.Time, bool, error) {
 	d.mu.Lock()

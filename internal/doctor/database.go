@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,9 @@ type Database interface {
 	CheckSchema(ctx context.Context) error
 	// Now is the database's clock.
 	Now(ctx context.Context) (time.Time, error)
+	// SwitchedOff returns those of PostgreSQL's settings that are off although a
+	// commit survives a power cut only while they are on.
+	SwitchedOff(ctx context.Context) ([]string, error)
 	// LastDelivery returns when a source delivered last; false when it never did.
 	LastDelivery(ctx context.Context, source string) (time.Time, bool, error)
 	// ActiveRun returns the run that holds a lane, such as "hello-world#12"; ""
@@ -106,6 +110,27 @@ func (d *databaseFacts) clockIsRight(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	return skew{what: "the database", between: [2]time.Time{before, d.Now()}, theirs: theirs}.judge(), nil
+}
+
+// commitsLast looks at whether the database keeps what it has committed, because
+// senders are told that it does.
+func (d *databaseFacts) commitsLast(ctx context.Context) (finding, error) {
+	connection, err := d.connection.need(ctx)
+	if errors.Is(err, errNoDatabase) {
+		return none("There is no database to ask for its settings."), nil
+	}
+	if err != nil {
+		return finding{}, err
+	}
+	off, err := connection.SwitchedOff(ctx)
+	if err != nil {
+		return finding{}, err
+	}
+	if len(off) == 0 {
+		return fine("What the database has committed survives a power cut."), nil
+	}
+	return warned("What the database has committed may be lost in a power cut, and acknowledged webhooks with it.").
+		with("set to on in PostgreSQL, for the server, the database and the user: %s", strings.Join(off, ", ")), nil
 }
 
 func isGap(err error) bool {

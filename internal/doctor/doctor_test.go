@@ -68,7 +68,7 @@ func TestDevelopmentMode(t *testing.T) {
 		}
 	})
 	report := c.examine()
-	want := map[string]doctor.Severity{"database": doctor.Note, "schema": doctor.NotApplicable, "database-clock": doctor.NotApplicable, "api-tokens": doctor.Note, "override": doctor.OK}
+	want := map[string]doctor.Severity{"database": doctor.Note, "schema": doctor.NotApplicable, "database-clock": doctor.NotApplicable, "durability": doctor.NotApplicable, "api-tokens": doctor.Note, "override": doctor.OK}
 	for id, severity := range want {
 		if check := of(t, report, id); check.Severity != severity {
 			t.Errorf("%+v", check)

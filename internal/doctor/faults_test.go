@@ -124,13 +124,15 @@ func ownFaults() map[string]planted {
 					return nil, errors.New("the database does not answer (check database.url)")
 				}
 			})
-		}, "database", "", doctor.Error, []string{"does not answer", "database.url"}, []string{"schema", "database-clock"}},
+		}, "database", "", doctor.Error, []string{"does not answer", "database.url"}, []string{"schema", "database-clock", "durability"}},
 		"an old schema": {func(c *clinic) { c.database.schema = store.ErrOldSchema }, "schema", "", doctor.Error, []string{"older", "regrow migrate up"}, nil},
 		"a new schema":  {func(c *clinic) { c.database.schema = store.ErrNewSchema }, "schema", "", doctor.Error, []string{"newer"}, nil},
 		"the database's clock is slow": {func(c *clinic) { c.database.behind = 12 * time.Second }, "database-clock", "", doctor.Warning,
 			[]string{"behind this machine's", "12s"}, nil},
 		"the database's clock is far ahead": {func(c *clinic) { c.database.behind = -10 * time.Minute }, "database-clock", "", doctor.Error,
 			[]string{"ahead of this machine's", "Baselines"}, nil},
+		"commits that a power cut undoes": {func(c *clinic) { c.database.off = []string{"fsync", "synchronous_commit"} }, "durability", "", doctor.Warning,
+			[]string{"power cut", "fsync, synchronous_commit"}, nil},
 		"no public URL": {configure("public_url: ${PUBLIC_URL}\n", ""), "public-url", "", doctor.Warning, []string{"public_url is not set"}, []string{"subscription"}},
 		"a public URL where nobody is": {func(c *clinic) {
 			gone := httptest.NewServer(http.NotFoundHandler())

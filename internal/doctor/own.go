@@ -17,6 +17,7 @@ func (e *examination) own() group {
 		{idDatabase, e.database.reachable},
 		{idSchema, e.database.schemaIsRight},
 		{idDatabaseClock, e.database.clockIsRight},
+		{idDurability, e.database.commitsLast},
 		{idPublicURL, e.publicURL},
 		{idTokens, e.tokens},
 	}}
@@ -26,7 +27,7 @@ func (e *examination) own() group {
 // cannot be used.
 func (e *examination) withoutConfig(err error) group {
 	g := group{ownScope, []check{{idConfig, func(context.Context) (finding, error) { return e.brokenConfig(err), nil }}}}
-	for _, id := range []string{idDatabase, idSchema, idDatabaseClock, idPublicURL, idTokens} {
+	for _, id := range []string{idDatabase, idSchema, idDatabaseClock, idDurability, idPublicURL, idTokens} {
 		g.checks = append(g.checks, check{id, func(context.Context) (finding, error) { return finding{}, &gap{check: idConfig} }})
 	}
 	return g

@@ -33,6 +33,22 @@ func (p *postgres) Now(ctx context.Context) (time.Time, error) {
 	return now, nil
 }
 
+func (p *postgres) SwitchedOff(ctx context.Context) ([]string, error) {
+	settings, err := p.queries.Durability(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking the database for its settings: %w", err)
+	}
+	var off []string
+	for _, s := range []struct{ name, value string }{
+		{"fsync", settings.Fsync}, {"full_page_writes", settings.FullPageWrites}, {"synchronous_commit", settings.SynchronousCommit},
+	} {
+		if s.value == "off" {
+			off = append(off, s.name)
+		}
+	}
+	return off, nil
+}
+
 func (p *postgres) LastDelivery(ctx context.Context, source string) (time.Time, bool, error) {
 	at, err := p.queries.LastDeliveryOfSource(ctx, source)
 	if errors.Is(err, pgx.ErrNoRows) {

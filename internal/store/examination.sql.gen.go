@@ -39,6 +39,26 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 	return column_1, err
 }
 
+const durability = `-- name: Durability :one
+select current_setting('fsync')::text as fsync,
+    current_setting('full_page_writes')::text as full_page_writes,
+    current_setting('synchronous_commit')::text as synchronous_commit
+`
+
+type DurabilityRow struct {
+	Fsync             string
+	FullPageWrites    string
+	SynchronousCommit string
+}
+
+// The settings on which it depends whether a commit survives a power cut.
+func (q *Queries) Durability(ctx context.Context) (DurabilityRow, error) {
+	row := q.db.QueryRow(ctx, durability)
+	var i DurabilityRow
+	err := row.Scan(&i.Fsync, &i.FullPageWrites, &i.SynchronousCommit)
+	return i, err
+}
+
 const lastDeliveryOfSource = `-- name: LastDeliveryOfSource :one
 select received_at from deliveries where source = $1 and redelivery_of is null order by id desc limit 1
 `

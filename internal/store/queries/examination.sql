@@ -3,6 +3,12 @@
 -- name: DatabaseTime :one
 select clock_timestamp()::timestamptz;
 
+-- name: Durability :one
+-- The settings on which it depends whether a commit survives a power cut.
+select current_setting('fsync')::text as fsync,
+    current_setting('full_page_writes')::text as full_page_writes,
+    current_setting('synchronous_commit')::text as synchronous_commit;
+
 -- name: LastDeliveryOfSource :one
 -- What an operator had played again tells nothing of the sender.
 select received_at from deliveries where source = $1 and redelivery_of is null order by id desc limit 1;
