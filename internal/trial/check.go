@@ -42,6 +42,9 @@ type checker struct {
 	releases map[string][]uuid.UUID
 	// makers are the runs of deployments, by their ids in lower case.
 	makers map[string]uuid.UUID
+	// guards are overrides, by their Seq, that keep old targets from the release
+	// of a run that was rolled back. They outlive the run.
+	guards map[int]bool
 }
 
 // effect is an entry of the journal that is regrow's doing, for a run.
@@ -55,7 +58,7 @@ type effect struct {
 func newChecker(h *History) *checker {
 	c := &checker{
 		History: h, runs: map[uuid.UUID]RunRow{}, stages: map[uuid.UUID][]StageRow{},
-		spans: map[uuid.UUID][]span{}, releases: map[string][]uuid.UUID{}, makers: map[string]uuid.UUID{},
+		spans: map[uuid.UUID][]span{}, releases: map[string][]uuid.UUID{}, makers: map[string]uuid.UUID{}, guards: map[int]bool{},
 	}
 	for _, run := range h.Runs {
 		c.runs[run.ID] = run
@@ -132,7 +135,24 @@ func (c *checker) attributeOverride(entry simulator.Entry) {
 	}
 	at := c.clock.moment(entry.Time)
 	active := slices.IndexFunc(known, func(id uuid.UUID) bool { return c.active(c.runs[id], at) })
-	c.effects = append(c.effects, effect{entry, known[max(active, 0)], ""})
+	run := known[max(active, 0)]
+	if bad, returning := c.returning(spotOf(entry), at); active < 0 && returning && entry.Effect == simulator.OverrideSet {
+		c.guards[entry.Seq] = true
+		run = bad
+	}
+	c.effects = append(c.effects, effect{entry, run, ""})
+}
+
+// returning is the run that held its lane then and went back to its old targets.
+func (c *checker) returning(at spot, when time.Time) (uuid.UUID, bool) {
+	i := slices.IndexFunc(c.Runs, func(run RunRow) bool {
+		place := c.placeOf(run.ID)
+		return run.RollbackWay == "return" && c.active(run, when) && place.application == at.project && place.environment == at.environment
+	})
+	if i < 0 {
+		return uuid.Nil, false
+	}
+	return c.Runs[i].ID, true
 }
 
 // attributeRemoval gives the removal of a target to the run that knows or made it

@@ -91,6 +91,8 @@ func (c *checker) effectsInOrder() {
 // rank is the position of an effect's stage.
 func (c *checker) rank(e effect) string {
 	switch {
+	case c.guards[e.Seq]:
+		return "7 return to the old generation"
 	case e.Effect == simulator.ReleaseCreated && e.ProjectID == c.placeOf(e.run).infrastructure:
 		return "1 infrastructure release"
 	case e.Effect == simulator.DeploymentCreated && e.ProjectID == c.placeOf(e.run).infrastructure:

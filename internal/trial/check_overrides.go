@@ -3,6 +3,7 @@
 package trial
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -20,12 +21,12 @@ func spotOf(e simulator.Entry) spot { return spot{e.ProjectID, e.EnvironmentID, 
 // taken away before its run is proven or has ended, and none is left over by a
 // run that has ended.
 func (c *checker) overridesAlone() {
-	standing := map[spot]string{}
+	standing := map[spot]simulator.Entry{}
 	for _, e := range c.Journal {
 		switch e.Effect {
 		case simulator.OverrideSet:
 			c.overrideMaySet(e, standing[spotOf(e)])
-			standing[spotOf(e)] = e.ReleaseID
+			standing[spotOf(e)] = e
 		case simulator.OverrideCleared:
 			delete(standing, spotOf(e))
 		default:
@@ -39,19 +40,22 @@ func (c *checker) overridesAlone() {
 	for _, left := range c.Standing {
 		owners := c.releases[left.ReleaseID]
 		goesOn := slices.ContainsFunc(owners, func(id uuid.UUID) bool { return !c.runs[id].Status.Terminal() })
-		if len(owners) > 0 && !goesOn {
+		guard := slices.ContainsFunc(slices.Collect(maps.Values(standing)), func(e simulator.Entry) bool {
+			return c.guards[e.Seq] && e.EnvironmentID == left.EnvironmentID && e.ReleaseID == left.ReleaseID
+		})
+		if len(owners) > 0 && !goesOn && !guard {
 			c.violated("%s has ended, and its override to %s in %s still stands.", c.name(owners[0]), left.ReleaseID, left.EnvironmentID)
 		}
 	}
 }
 
-func (c *checker) overrideMaySet(e simulator.Entry, standing string) {
-	switch standing {
-	case "":
-	case e.ReleaseID:
+func (c *checker) overrideMaySet(e, standing simulator.Entry) {
+	switch {
+	case standing.ReleaseID == "", c.guards[standing.Seq]:
+	case standing.ReleaseID == e.ReleaseID:
 		c.violated("%s: the override stood already.", show(e))
 	default:
-		c.violated("%s: the override to %s still stood.", show(e), standing)
+		c.violated("%s: the override to %s still stood.", show(e), standing.ReleaseID)
 	}
 }
 

@@ -60,6 +60,7 @@ type (
 		Reason                       string
 		LaneTurn, JobID              *int64
 		Restores                     *uuid.UUID // of a rollback: the run whose release is put out again
+		RollbackWay                  string     // of a run that was rolled back
 		LeaseUntil, StartedAt, Ended *time.Time
 	}
 	// StageRow is a stage of a run.
@@ -133,7 +134,7 @@ func (w *World) History(ctx context.Context) (*History, error) {
 func (h *History) read(ctx context.Context, tx pgx.Tx) error {
 	return errors.Join(
 		rows(ctx, tx, &h.Deliveries, `select id, source, external_id from deliveries order by id`),
-		rows(ctx, tx, &h.Runs, `select id, delivery_id, pipeline, lane, commit_sha, number, round, status, stage, reason, lane_turn, job_id, restores,
+		rows(ctx, tx, &h.Runs, `select id, delivery_id, pipeline, lane, commit_sha, number, round, status, stage, reason, lane_turn, job_id, restores, coalesce(rollback_way, '') as rollback_way,
 			lease_until, started_at, ended_at as ended from runs order by lane, lane_turn nulls last, queue_position`),
 		rows(ctx, tx, &h.Stages, `select run_id, stage, status, result, started_at, ended_at from stages order by run_id, position`),
 		rows(ctx, tx, &h.Jobs, `select id, run_id, stage, round, state, finished_at from jobs order by id`),
