@@ -82,6 +82,7 @@ type fakeDatabase struct {
 	deliveries map[string]time.Time
 	active     string
 	madeBy     map[string]string // runs by the releases that they made
+	wentBack   map[string]string // runs by the releases that their rollbacks went back to
 	closed     bool
 }
 
@@ -102,6 +103,10 @@ func (d *fakeDatabase) ActiveRun(context.Context, string) (string, error) { retu
 
 func (d *fakeDatabase) RunOfRelease(_ context.Context, _, id string) (string, error) {
 	return d.madeBy[id], nil
+}
+
+func (d *fakeDatabase) RollbackTo(_ context.Context, _, id string) (string, error) {
+	return d.wentBack[id], nil
 }
 
 func (d *fakeDatabase) Close() { d.closed = true }

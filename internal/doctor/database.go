@@ -25,6 +25,9 @@ type Database interface {
 	// RunOfRelease returns the run that made a release of an application project
 	// on a server; "" when none did.
 	RunOfRelease(ctx context.Context, server, releaseID string) (string, error)
+	// RollbackTo returns the run of a lane whose rollback has left an override to
+	// a release, for want of a later run's own; "" when there is none.
+	RollbackTo(ctx context.Context, lane, releaseID string) (string, error)
 	// Close gives the connections back.
 	Close()
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // nothingLeftBehind looks for an auto-deploy override that no active run has
-// set: new targets would get its release, whatever runs meanwhile.
+// set: new targets would get its release, whatever runs meanwhile. One that a
+// rollback has left keeps them from the release that it got away from.
 func (x *patient) nothingLeftBehind(ctx context.Context) (finding, error) {
 	at, err := x.place(ctx)
 	if err != nil {
@@ -24,19 +25,24 @@ func (x *patient) nothingLeftBehind(ctx context.Context) (finding, error) {
 	if releaseID == "" {
 		return fine("No auto-deploy override is in place."), nil
 	}
-	held, details, err := x.whose(ctx, releaseID)
+	of, err := x.whose(ctx, releaseID)
 	if err != nil {
 		return finding{}, err
 	}
-	if held != "" {
-		return fine("The run %s is active; the auto-deploy override is its own or will be replaced by its own.", held), nil
+	if of.active != "" {
+		return fine("The run %s is active; the auto-deploy override is its own or will be replaced by its own.", of.active), nil
 	}
 	version, err := releaseVersion(ctx, at.client, releaseID)
 	if err != nil {
 		return finding{}, err
 	}
-	return warned("An auto-deploy override to %s of %q was left behind: new targets in %s get that.", version, at.application.Name, at.environment.Name).
-		with("if nobody has set it on purpose: regrow override delete --pipeline %s", x.Name).listing(details), nil
+	what := fmt.Sprintf("An auto-deploy override to %s of %q", version, at.application.Name)
+	if of.rollback != "" {
+		return noted("%s was left by the rollback of %s: targets that become available in %s get that until the next deployment.",
+			what, of.rollback, at.environment.Name), nil
+	}
+	return warned("%s was left behind: new targets in %s get that.", what, at.environment.Name).
+		with("if nobody has set it on purpose: regrow override delete --pipeline %s", x.Name).listing(of.known), nil
 }
 
 // overrideOf returns the release of the override at the pipeline's place, ""
@@ -55,28 +61,33 @@ func overrideOf(ctx context.Context, at where) (string, error) {
 	return overrides[i].ReleaseID, nil
 }
 
-// whose returns the active run of the lane, and else what the database knows of
-// the override's release.
-func (x *patient) whose(ctx context.Context, releaseID string) (held string, details []string, err error) {
+// origin is where an override is from, as far as the database tells.
+type origin struct {
+	active   string   // the run that holds the lane
+	rollback string   // the run whose rollback has left it
+	known    []string // what else there is to say
+}
+
+func (x *patient) whose(ctx context.Context, releaseID string) (of origin, err error) {
 	database, err := x.database.usable.need(ctx)
 	switch {
 	case errors.Is(err, errNoDatabase), isGap(err):
-		return "", []string{"Whether a run of regrow has set it is not known without the database."}, nil
+		return origin{known: []string{"Whether a run of regrow has set it is not known without the database."}}, nil
 	case err != nil:
-		return "", nil, err
+		return of, err
 	}
-	if held, err = database.ActiveRun(ctx, x.Lane()); err != nil || held != "" {
-		return held, nil, err
+	if of.active, err = database.ActiveRun(ctx, x.Lane()); err != nil || of.active != "" {
+		return of, err
+	}
+	if of.rollback, err = database.RollbackTo(ctx, x.Lane(), releaseID); err != nil || of.rollback != "" {
+		return of, err
 	}
 	made, err := database.RunOfRelease(ctx, x.Pipeline.Server.Name, releaseID)
-	switch {
-	case err != nil:
-		return "", nil, err
-	case made == "":
-		return "", []string{"No run of regrow has made that release."}, nil
-	default:
-		return "", []string{fmt.Sprintf("The run %s has made that release, and is over.", made)}, nil
+	of.known = []string{"No run of regrow has made that release."}
+	if made != "" {
+		of.known = []string{fmt.Sprintf("The run %s has made that release, and is over.", made)}
 	}
+	return of, err
 }
 
 func releaseVersion(ctx context.Context, client steadfast, id string) (string, error) {

@@ -207,6 +207,10 @@ func hourFaults() map[string]planted {
 			[]string{"release 7.7.7", "No run of regrow", "regrow override delete --pipeline hello-world"}, nil},
 		"an override of a run that is over": {func(c *clinic) { c.database.madeBy = map[string]string{override(c): "hello-world#12"} }, "override", "", doctor.Warning,
 			[]string{"hello-world#12 has made that release, and is over"}, nil},
+		"an override that a rollback has left": {func(c *clinic) {
+			good := override(c)
+			c.database.madeBy, c.database.wentBack = map[string]string{good: "hello-world#11"}, map[string]string{good: "hello-world#12"}
+		}, "override", "", doctor.Note, []string{"release 7.7.7", "left by the rollback of hello-world#12", "until the next deployment"}, nil},
 		"an override of a run that is active": {func(c *clinic) { override(c); c.database.active = "hello-world#13" }, "override", "", doctor.OK, []string{"hello-world#13"}, nil},
 	}
 }

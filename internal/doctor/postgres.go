@@ -76,6 +76,14 @@ func (p *postgres) RunOfRelease(ctx context.Context, server, releaseID string) (
 	return runName(run.Pipeline, run.Number), nil
 }
 
+func (p *postgres) RollbackTo(ctx context.Context, lane, releaseID string) (string, error) {
+	run, err := p.queries.RollbackOfOverride(ctx, store.RollbackOfOverrideParams{Lane: lane, ReleaseID: releaseID})
+	if err != nil {
+		return "", oneRun(err, "looking for the rollback that has set an override to release "+releaseID)
+	}
+	return runName(run.Pipeline, run.Number), nil
+}
+
 func (p *postgres) Close() { p.pool.Close() }
 
 func runName(pipeline string, number int64) string { return fmt.Sprintf("%s#%d", pipeline, number) }

@@ -220,3 +220,54 @@ func TestWhoseOverrideItIs(t *testing.T) {
 		t.Errorf("%+v", check)
 	}
 }
+
+// An override that a rollback has left is told to be right, until a later run
+// has set its own.
+func TestOverrideOfARollback(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, simulator.HelloWorldOptions{}).ready()
+	pool := c.onPostgres(true)
+	q := store.New(pool)
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := func(run store.Run, status pipeline.Status) {
+		t.Helper()
+		must(q.EndRun(t.Context(), store.EndRunParams{ID: run.ID, Status: status, Reason: "x", Now: time.Now()}))
+	}
+	good, err := c.octopus.AddRelease(c.scene.ProjectID, "7.7.7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.set("projects/"+c.scene.ProjectID, "AutoDeployReleaseOverrides", []map[string]any{{"EnvironmentId": c.scene.EnvironmentID, "ReleaseId": good}})
+	end(c.begin(pool, good), pipeline.Failed)
+	bad := c.begin(pool, "Releases-Bad")
+	data, err := json.Marshal(map[string]string{"release_id": good})
+	must(data, err)
+	must(nil, q.NoteRollback(t.Context(), store.NoteRollbackParams{ID: bad.ID, Delivery: deliver(t, pool, "api", time.Now()), By: "ops", Reason: "the shop is down"}))
+	must(nil, q.InsertEvent(t.Context(), store.InsertEventParams{RunID: bad.ID, At: time.Now(), Kind: "override_set", Message: "x", Data: data}))
+	end(bad, pipeline.Cancelled)
+	if check := of(t, c.examine(), "override"); check.Severity != doctor.Note || check.Remedy != "" || !strings.Contains(check.Message, "left by the rollback of hello-world#2") {
+		t.Errorf("after the rollback: %+v", check)
+	}
+
+	perform := func(run store.Run, stages ...pipeline.Stage) {
+		t.Helper()
+		for _, stage := range stages {
+			must(q.BeginStage(t.Context(), store.BeginStageParams{RunID: run.ID, Stage: stage, Now: time.Now()}))
+			must(nil, q.SetStage(t.Context(), store.SetStageParams{RunID: run.ID, Stage: stage, Status: "succeeded", EndedAt: new(time.Now())}))
+		}
+		end(run, pipeline.Failed)
+	}
+	perform(c.begin(pool, "Releases-Later"), pipeline.Provision)
+	if check := of(t, c.examine(), "override"); check.Severity != doctor.Note {
+		t.Errorf("after a run that has set no override: %+v", check)
+	}
+	perform(c.begin(pool, "Releases-Latest"), pipeline.Provision, pipeline.CreateRelease, pipeline.Override)
+	if check := of(t, c.examine(), "override"); check.Severity != doctor.Warning {
+		t.Errorf("after a run that has set its own override: %+v", check)
+	}
+}

@@ -71,6 +71,34 @@ func (q *Queries) LastDeliveryOfSource(ctx context.Context, source string) (time
 	return received_at, err
 }
 
+const rollbackOfOverride = `-- name: RollbackOfOverride :one
+select runs.pipeline, runs.number from runs join run_events on run_events.run_id = runs.id and run_events.kind = 'override_set'
+where runs.lane = $1 and runs.rollback_way = 'return' and run_events.data ->> 'release_id' = $2::text
+    and not exists (
+        select from runs later join stages on stages.run_id = later.id and stages.stage = 'override' and stages.status = 'succeeded'
+        where later.lane = runs.lane and later.lane_turn > runs.lane_turn)
+order by run_events.id desc limit 1
+`
+
+type RollbackOfOverrideParams struct {
+	Lane      string
+	ReleaseID string
+}
+
+type RollbackOfOverrideRow struct {
+	Pipeline string
+	Number   int64
+}
+
+// The run that was rolled back in a lane and left an override to a release, as
+// long as no later run has set one of its own.
+func (q *Queries) RollbackOfOverride(ctx context.Context, arg RollbackOfOverrideParams) (RollbackOfOverrideRow, error) {
+	row := q.db.QueryRow(ctx, rollbackOfOverride, arg.Lane, arg.ReleaseID)
+	var i RollbackOfOverrideRow
+	err := row.Scan(&i.Pipeline, &i.Number)
+	return i, err
+}
+
 const runOfRelease = `-- name: RunOfRelease :one
 select runs.pipeline, runs.number from runs join stages on stages.run_id = runs.id and stages.stage = 'create_release'
 where runs.server = $1 and stages.result ->> 'release_id' = $2::text
