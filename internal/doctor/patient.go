@@ -89,7 +89,7 @@ func (x *patient) group() group {
 		{idApplication, x.applicationFits},
 		{idChannels, x.channelsExist},
 		{idLifecycle, x.lifecycleReaches},
-		{idRunbook, x.runbookExists},
+		{idRunbook, x.runbooksExist},
 		{idPolicy, x.policyFits},
 		{idTrigger, x.triggerFits},
 		{idOtherTriggers, x.oneTriggerReacts},

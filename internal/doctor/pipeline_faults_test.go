@@ -90,6 +90,16 @@ func placeFaults() map[string]planted {
 		"no such runbook": {func(c *clinic) {
 			c.configure("application: {", "cleanup: {mode: runbook, runbook: Sweep}\n    application: {")
 		}, "runbook", "", doctor.Error, []string{`"Sweep"`, "Operations"}, nil},
+		"no runbook for failures": {func(c *clinic) {
+			c.configure("application: {", "on_failure: terminate\n    failure_runbook: Sweep\n    application: {")
+		}, "runbook", "", doctor.Warning, []string{`"Sweep"`, "failure_runbook", "Operations"}, nil},
+		"no runbook at all": {func(c *clinic) {
+			c.configure("application: {", "on_failure: terminate\n    failure_runbook: Mop\n    cleanup: {mode: runbook, runbook: Sweep}\n    application: {")
+		}, "runbook", "", doctor.Error, []string{`no runbook "Sweep"`, `no runbook "Mop"`}, nil},
+		"a runbook for failures that is not published": {func(c *clinic) {
+			c.configure("application: {", "on_failure: terminate\n    failure_runbook: Sweep\n    application: {")
+			c.send(http.MethodPost, "runbooks", map[string]any{"Name": "Sweep", "ProjectId": c.scene.InfrastructureProjectID})
+		}, "runbook", "", doctor.Warning, []string{"no published snapshot"}, nil},
 		"a runbook that is not published": {func(c *clinic) {
 			c.configure("application: {", "cleanup: {mode: runbook, runbook: Sweep}\n    application: {")
 			c.send(http.MethodPost, "runbooks", map[string]any{"Name": "Sweep", "ProjectId": c.scene.InfrastructureProjectID})

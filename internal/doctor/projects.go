@@ -88,30 +88,6 @@ func permanent(err error) bool {
 	return err != nil && octopus.Missing(err) == "" && !octopus.IsTransient(err) && isOctopus(err)
 }
 
-// runbookExists looks for the runbook of the clean-up mode.
-func (x *patient) runbookExists(ctx context.Context) (finding, error) {
-	if x.Cleanup.Mode != pipeline.CleanupRunbook {
-		return none("Clean-up runs no runbook."), nil
-	}
-	client, err := x.ready.need(ctx)
-	if err != nil {
-		return finding{}, err
-	}
-	owner, err := x.infrastructure.need(ctx)
-	if err != nil {
-		return finding{}, err
-	}
-	found, err := client.Runbook(ctx, owner.ID, x.Cleanup.Runbook)
-	if err != nil {
-		return missed(err, fmt.Sprintf("create the runbook %q in Octopus under Projects, %s, Operations, or correct cleanup.runbook of the pipeline", x.Cleanup.Runbook, owner.Name))
-	}
-	if found.PublishedSnapshotID == "" {
-		return wrong("The runbook %q has no published snapshot, so there is nothing to run.", found.Name).
-			with("publish it in Octopus under Projects, %s, Operations, %s", owner.Name, found.Name), nil
-	}
-	return fine("The runbook %q is there and published.", found.Name), nil
-}
-
 // skipsUnavailable looks whether the targets that Terminate stopped fail the
 // application's deployments.
 func (x *patient) skipsUnavailable(ctx context.Context) (finding, error) {
