@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -187,5 +189,40 @@ func TestExitCodes(t *testing.T) {
 		if got := exitCode(test.err); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}
+	}
+}
+
+// A proxy that sends on to https, or that answers by itself, does nothing of what
+// was asked for.
+func TestProxiesAreNotTakenForTheServer(t *testing.T) {
+	t.Parallel()
+	redirect := func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://regrow.example"+r.URL.Path, http.StatusMovedPermanently)
+	}
+	down := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, `{"pauses":[]}`)
+	}
+	for name, test := range map[string]struct {
+		proxy http.HandlerFunc
+		code  int
+		err   string
+	}{
+		"sends on": {redirect, exitFailed, "What to do: Set REGROW_URL to https://regrow.example."},
+		"gives up": {down, exitUnreachable, "502 Bad Gateway"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(test.proxy)
+			t.Cleanup(server.Close)
+			for _, args := range [][]string{triggered(), {"pause", "--all", "--reason", "fire"}, {"runs", "list"}} {
+				got := perform(t.Context(), append(args, "--server", server.URL)...)
+				got.want(t, test.code, "", test.err)
+				if got.out != "" {
+					t.Errorf("%v said %q", args, got.out)
+				}
+			}
+		})
 	}
 }

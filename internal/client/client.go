@@ -38,7 +38,9 @@ func New(base, token string, transport http.RoundTripper) (*API, error) {
 		usual.ResponseHeaderTimeout = 30 * time.Second
 		transport = usual
 	}
-	calls, err := NewClientWithResponses(base, WithHTTPClient(&caller{token: token, http: &http.Client{Transport: transport}}))
+	calls, err := NewClientWithResponses(base, WithHTTPClient(&caller{
+		token: token, http: &http.Client{Transport: transport, CheckRedirect: stay},
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("preparing to call %s: %w", base, err)
 	}
@@ -67,7 +69,11 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// caller sends requests with the token and makes errors of problems.
+// stay keeps a request where it was sent. regrow sends nobody elsewhere, and what
+// a proxy answers to a POST that it redirected is the answer to a GET.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// caller sends requests with the token and makes errors of whatever is no success.
 type caller struct {
 	token string
 	http  *http.Client
@@ -84,12 +90,15 @@ func (c *caller) Do(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")) // an unreadable type is an unexpected one
-	switch media {
-	case "application/json", "text/event-stream":
+	if isSuccess(response.StatusCode) && (media == "application/json" || media == "text/event-stream") {
 		return response, nil
 	}
 	defer response.Body.Close()
 	return nil, readProblem(request, response, media)
+}
+
+func isSuccess(status int) bool {
+	return status >= http.StatusOK && status < http.StatusMultipleChoices
 }
 
 // readProblem makes an error of an answer that holds no result. What does not
@@ -101,8 +110,38 @@ func readProblem(request *http.Request, response *http.Response, media string) e
 	if media == "application/problem+json" && err == nil && json.Unmarshal(body, &problem.Problem) == nil {
 		return problem
 	}
-	problem.Status = response.StatusCode
-	problem.Title = http.StatusText(response.StatusCode)
-	problem.Detail = fmt.Sprintf("expected an answer of regrow, got one of type %q; is %s its address?", media, request.URL.Host)
+	problem.Problem = foreign(request, response, media)
 	return problem
+}
+
+// foreign describes an answer that does not come from regrow.
+func foreign(request *http.Request, response *http.Response, media string) Problem {
+	problem := Problem{Status: response.StatusCode, Title: http.StatusText(response.StatusCode)}
+	if elsewhere, err := response.Location(); err == nil && response.StatusCode < http.StatusBadRequest {
+		problem.Detail = fmt.Sprintf("%s answers %s and sends on to %s, which is not followed", request.URL.Host, response.Status, shown(elsewhere))
+		problem.Remedy = "set REGROW_URL to regrow's own address"
+		if base, found := baseOf(elsewhere, request.URL); found {
+			problem.Remedy = "set REGROW_URL to " + base
+		}
+		return problem
+	}
+	problem.Detail = fmt.Sprintf("expected an answer of regrow, got one of type %q with the status %s; is %s its address?", media, response.Status, request.URL.Host)
+	if response.StatusCode >= http.StatusInternalServerError {
+		problem.Remedy = "see whether regrow runs behind " + request.URL.Host
+	}
+	return problem
+}
+
+// shown is an address without what may be secret in it.
+func shown(address *url.URL) string {
+	return (&url.URL{Scheme: address.Scheme, Host: address.Host, Path: address.Path}).String()
+}
+
+// baseOf returns the server's address of which a redirected request would have
+// been right.
+func baseOf(elsewhere, asked *url.URL) (base string, found bool) {
+	const api = "/api/"
+	path, rest, found := strings.Cut(elsewhere.Path, api)
+	_, wanted, _ := strings.Cut(asked.Path, api)
+	return shown(&url.URL{Scheme: elsewhere.Scheme, Host: elsewhere.Host, Path: path}), found && strings.TrimSuffix(rest, "/") == wanted
 }

@@ -78,6 +78,8 @@ func TestProblemsAreErrors(t *testing.T) {
 			"GET /api/v1/runs: 400: no; limit: too many",
 		},
 		"a proxy's page":        {502, "text/html", "<h1>Bad gateway</h1>", `GET /api/v1/runs: 502: expected an answer of regrow, got one of type "text/html"`},
+		"a proxy's JSON":        {502, "application/json", `{"runs":[]}`, `GET /api/v1/runs: 502: expected an answer of regrow, got one of type "application/json"`},
+		"a refusal as JSON":     {403, "application/json", `{"runs":[]}`, `403: expected an answer of regrow`},
 		"another site":          {200, "text/html", "<h1>Welcome</h1>", `200: expected an answer of regrow`},
 		"an unreadable problem": {500, "application/problem+json", "{", `500: expected an answer of regrow`},
 	}
@@ -90,6 +92,39 @@ func TestProblemsAreErrors(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: the error holds the token: %v", name, err)
+		}
+	}
+}
+
+// A redirected POST would become a GET, whose answer is that to another question.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ location, want string }{
+		"to https":      {"https://regrow.example/api/v1/runs", "sends on to https://regrow.example/api/v1/runs, which is not followed; set REGROW_URL to https://regrow.example"},
+		"below a path":  {"https://regrow.example/tools/regrow/api/v1/runs/", "set REGROW_URL to https://regrow.example/tools/regrow"},
+		"to a login":    {"https://login.example/?state=s3cret", "sends on to https://login.example/, which is not followed; set REGROW_URL to regrow's own address"},
+		"to the start":  {"/", "/, which is not followed; set REGROW_URL to regrow's own address"},
+		"to nowhere":    {"", "expected an answer of regrow"},
+		"with a secret": {"https://me:s3cret@regrow.example/api/v1/runs", "set REGROW_URL to https://regrow.example"},
+	}
+	for name, test := range tests {
+		for _, status := range []int{301, 302, 307, 308} {
+			asked := 0
+			api := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				asked++
+				if test.location != "" {
+					w.Header().Set("Location", test.location)
+				}
+				answer(w, status, "application/json", `{"runs":[]}`)
+			})
+			_, err := api.CreateRunWithResponse(t.Context(), nil, NewRun{})
+			problem, ok := errors.AsType[*Error](err)
+			if !ok || problem.Status != status || !strings.Contains(err.Error(), test.want) || asked != 1 {
+				t.Errorf("%s, %d: got %v after %d requests, want %s", name, status, err, asked, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s: the error holds a secret: %v", name, err)
+			}
 		}
 	}
 }
