@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -87,14 +86,7 @@ func (c *cleanup) perform(ctx context.Context, s *session, id uuid.UUID) error {
 	if err != nil {
 		return s.explain(err)
 	}
-	run, err := answered(s, response.JSON202, response.Status())
-	switch {
-	case err != nil:
-		return err
-	case c.wait.wait:
-		return s.follow(ctx, id, c.wait.timeout)
-	}
-	return s.steered(run, "cleans up again")
+	return s.after(ctx, response.JSON202, response.Status(), c.wait, func(client.Run) string { return "cleans up again" })
 }
 
 func (s *session) previewCleanup(ctx context.Context, id uuid.UUID) error {
@@ -126,9 +118,9 @@ func foretoldCleanup(run client.Run, preview client.CleanupPreview) error {
 	unknown := func(f client.PlanFinding) bool { return f.Kind == client.PlanFindingKindUnknown }
 	switch {
 	case preview.WouldFail:
-		return &foretoldError{exitFailed, fmt.Sprintf("the clean-up of %s would fail", terminal.Ref(run))}
+		return codedf(exitFailed, "the clean-up of %s would fail", terminal.Ref(run))
 	case slices.ContainsFunc(preview.Findings, unknown):
-		return &foretoldError{exitFailed, "not all could be found out about the clean-up of " + terminal.Ref(run)}
+		return codedf(exitFailed, "not all could be found out about the clean-up of %s", terminal.Ref(run))
 	}
 	return nil
 }

@@ -140,14 +140,6 @@ func plural(n int, thing string) string {
 	return thing + "s"
 }
 
-// diagnosisError says that not all was right.
-type diagnosisError struct {
-	status doctor.Status
-	text   string
-}
-
-func (e *diagnosisError) Error() string { return e.text }
-
 // verdict makes an error of a report in which not all is right.
 func verdict(report doctor.Report) error {
 	counts := report.Count()
@@ -155,28 +147,16 @@ func verdict(report doctor.Report) error {
 	case doctor.AllFine:
 		return nil
 	case doctor.Unreachable:
-		return &diagnosisError{report.Status, "neither the database nor any Octopus Server can be reached from here"}
+		return codedf(exitUnreachable, "neither the database nor any Octopus Server can be reached from here")
 	case doctor.Errors:
 		n := counts[doctor.Error]
-		return &diagnosisError{report.Status, fmt.Sprintf("%d %s found", n, plural(n, "error"))}
+		return codedf(exitFailed, "%d %s found", n, plural(n, "error"))
 	default:
 		n := counts[doctor.Warning]
 		text := fmt.Sprintf("no errors, but %d %s", n, plural(n, "warning"))
 		if unknown := counts[doctor.Unknown]; unknown > 0 {
 			text += fmt.Sprintf(", and %d not found out", unknown)
 		}
-		return &diagnosisError{report.Status, text}
-	}
-}
-
-// exitOfDiagnosis is the exit code of a report's status.
-func exitOfDiagnosis(status doctor.Status) int {
-	switch status {
-	case doctor.Unreachable:
-		return exitUnreachable
-	case doctor.Warnings:
-		return exitWarnings
-	default:
-		return exitFailed
+		return codedf(exitWarnings, "%s", text)
 	}
 }

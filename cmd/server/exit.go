@@ -66,6 +66,19 @@ type endedError struct {
 
 func (e *endedError) Error() string { return e.text }
 
+// codedError is an error that has an exit code of its own.
+type codedError struct {
+	code  int
+	cause error
+}
+
+func (e *codedError) Error() string { return e.cause.Error() }
+func (e *codedError) Unwrap() error { return e.cause }
+
+func codedf(code int, format string, args ...any) error {
+	return &codedError{code, fmt.Errorf(format, args...)}
+}
+
 // errTimeout ends the waiting of --timeout.
 var errTimeout = errors.New("--timeout passed")
 
@@ -83,14 +96,8 @@ func exitCode(err error) int {
 	if ended, ok := errors.AsType[*endedError](err); ok {
 		return exitOfRun(ended.status)
 	}
-	if diagnosis, ok := errors.AsType[*diagnosisError](err); ok {
-		return exitOfDiagnosis(diagnosis.status)
-	}
-	if bad, ok := errors.AsType[*foretoldError](err); ok {
-		return bad.code
-	}
-	if ended, ok := errors.AsType[*setupError](err); ok {
-		return ended.code
+	if coded, ok := errors.AsType[*codedError](err); ok {
+		return coded.code
 	}
 	if problem, ok := errors.AsType[*client.Error](err); ok {
 		return exitOfProblem(problem.Status)

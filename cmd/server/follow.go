@@ -80,6 +80,27 @@ func (s *session) show(run client.RunDetail) error {
 	return s.screen.Timeline(run)
 }
 
+// after ends a command that steered a run: it shows the run that the server
+// answered with until that has ended, or says what becomes of it.
+func (s *session) after(ctx context.Context, answer *client.Run, status string, wait waitFlags, words func(client.Run) string) error {
+	run, err := answered(s, answer, status)
+	switch {
+	case err != nil:
+		return err
+	case wait.wait:
+		return s.follow(ctx, run.ID, wait.timeout)
+	}
+	return s.steered(run, words(run))
+}
+
+// steered tells what became of a run that somebody steered.
+func (s *session) steered(run client.Run, what string) error {
+	if s.json {
+		return s.printJSON(run)
+	}
+	return s.screen.Message(fmt.Sprintf("%s %s.\nFollow it with: %s", terminal.Ref(run), what, s.screen.Command("watch", terminal.Ref(run))))
+}
+
 // stillGoing tells of a wait that was broken off that the run was not.
 func (s *session) stillGoing(ctx context.Context, run string, err error) error {
 	if ctx.Err() == nil {

@@ -153,24 +153,15 @@ func readHeaders(given []string) (map[string]client.PlanHeader, error) {
 	return headers, nil
 }
 
-// foretoldError says that what was planned would not go well; the plan itself
-// is shown already.
-type foretoldError struct {
-	code int
-	text string
-}
-
-func (e *foretoldError) Error() string { return e.text }
-
 // foretold is an error when the webhook would be refused, or a run of it would
-// fail.
+// fail; the plan itself is shown already.
 func foretold(plan client.Plan) error {
 	if plan.Outcome == client.PlanOutcomeRefused {
-		return &foretoldError{exitRefused, fmt.Sprintf("the webhook would be refused with %d", plan.Status)}
+		return codedf(exitRefused, "the webhook would be refused with %d", plan.Status)
 	}
 	for _, taken := range plan.Pipelines {
 		if taken.Run.WouldFail {
-			return &foretoldError{exitFailed, fmt.Sprintf("run #%d of %s would fail", taken.Run.Number, taken.Pipeline)}
+			return codedf(exitFailed, "run #%d of %s would fail", taken.Run.Number, taken.Pipeline)
 		}
 	}
 	return nil

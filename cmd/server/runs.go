@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -117,14 +116,9 @@ one. What earlier stages made in Octopus is used again.
 		if err != nil {
 			return session.explain(err)
 		}
-		run, err := answered(session, response.JSON202, response.Status())
-		switch {
-		case err != nil:
-			return err
-		case wait.wait:
-			return session.follow(ctx, id, wait.timeout)
-		}
-		return session.steered(run, fmt.Sprintf("goes on from %s", run.Stage))
+		return session.after(ctx, response.JSON202, response.Status(), wait, func(run client.Run) string {
+			return fmt.Sprintf("goes on from %s", run.Stage)
+		})
 	})
 	wait.register(cmd)
 	cmd.Flags().StringVar(&from, "from", "", "the `stage` to go on from (default where it makes sense after the failure)")
@@ -154,14 +148,12 @@ made to new targets, the runbook of clean-up.
 		if err != nil {
 			return session.explain(err)
 		}
-		run, err := answered(session, response.JSON202, response.Status())
-		if err != nil {
-			return err
-		}
-		if run.Status == client.RunStatusCancelled {
-			return session.steered(run, "is cancelled")
-		}
-		return session.steered(run, "will be cancelled as soon as its stage lets go")
+		return session.after(ctx, response.JSON202, response.Status(), waitFlags{}, func(run client.Run) string {
+			if run.Status == client.RunStatusCancelled {
+				return "is cancelled"
+			}
+			return "will be cancelled as soon as its stage lets go"
+		})
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for those who read the history")
 	cmd.Flags().BoolVar(&tasks, "cancel-task", false, "cancel what Octopus is doing for the run, too")
@@ -192,32 +184,11 @@ DeploymentFreezeAdminister there.
 		if err != nil {
 			return session.explain(err)
 		}
-		run, err := answered(session, response.JSON202, response.Status())
-		switch {
-		case err != nil:
-			return err
-		case wait.wait:
-			return session.follow(ctx, id, wait.timeout)
-		}
-		return session.steered(run, "goes on in spite of the deployment freeze")
+		return session.after(ctx, response.JSON202, response.Status(), wait, func(client.Run) string {
+			return "goes on in spite of the deployment freeze"
+		})
 	})
 	wait.register(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for those who read the history and Octopus' audit trail")
 	return cmd
-}
-
-// moment reads a time of a flag: RFC 3339, a day, or how long ago.
-func moment(flag, text string, now time.Time) (*time.Time, error) {
-	if text == "" {
-		return nil, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil {
-		return new(now.Add(-ago.Abs())), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return &t, nil
-		}
-	}
-	return nil, usagef("--%s %q is no time; write 2006-01-02T15:04:05Z, 2006-01-02, or how long ago: 36h", flag, text)
 }

@@ -2,23 +2,20 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"regrow/internal/client"
-	"regrow/internal/terminal"
 )
 
 // listing is what the command runs list was asked for.
 type listing struct {
-	pipeline, status, commit, branch, from, to, after string
-	number                                            int64
-	limit                                             int32
-	all                                               bool
+	pipeline, status, commit, branch string
+	number                           int64
+	page                             pageFlags
 }
 
 func newRunsList(s *streams, api *apiFlags) *cobra.Command {
@@ -46,11 +43,7 @@ runs, the last line says how to see them; --all fetches every page.`,
 	flags.StringVar(&l.status, "status", "", "only in this `status`: "+strings.Join(statuses, ", "))
 	flags.StringVar(&l.commit, "commit", "", "only of commits whose `id` begins so, from 4 digits on")
 	flags.StringVar(&l.branch, "branch", "", "only of this `branch`, short or as a full reference")
-	flags.StringVar(&l.from, "from", "", "only created at this `time` or later: RFC 3339, a day, or how long ago (24h)")
-	flags.StringVar(&l.to, "to", "", "only created before this `time`, as --from")
-	flags.StringVar(&l.after, "after", "", "the page that follows the run of this `id`")
-	flags.Int32Var(&l.limit, "limit", 20, "how `many` runs a page has, 1 to 200")
-	flags.BoolVar(&l.all, "all", false, "fetch every page")
+	l.page.register(cmd, "run", "runs", "created")
 	complete(cmd, "status", statuses...)
 	return cmd
 }
@@ -60,25 +53,19 @@ func (l *listing) perform(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.list(ctx, asked)
-	if err != nil {
+	var list client.RunList
+	list.Runs, list.Next, err = everyPage(l.page.all, asked.After, func(after *uuid.UUID) ([]client.Run, uuid.UUID, error) {
+		asked.After = after
+		page, err := s.list(ctx, asked)
+		return page.Runs, page.Next, err
+	})
+	switch {
+	case err != nil:
 		return err
-	}
-	for l.all && list.Next != uuid.Nil {
-		asked.After = &list.Next
-		next, err := s.list(ctx, asked)
-		if err != nil {
-			return err
-		}
-		list = client.RunList{Runs: append(list.Runs, next.Runs...), Next: next.Next}
-	}
-	if s.json {
+	case s.json:
 		return s.printJSON(list)
 	}
-	if err := s.screen.Runs(list.Runs); err != nil || list.Next == uuid.Nil {
-		return err
-	}
-	return s.screen.Message(fmt.Sprintf("There are more: add --after %s, or --all.", list.Next))
+	return errors.Join(s.screen.Runs(list.Runs), s.moreAfter(list.Next))
 }
 
 // parameters checks the flags and makes a request of them.
@@ -86,48 +73,12 @@ func (l *listing) parameters() (*client.ListRunsParams, error) {
 	if l.status != "" && !client.RunStatus(l.status).Valid() {
 		return nil, usagef("--status is one of %v, not %q", statuses, l.status)
 	}
-	if l.limit < 1 || l.limit > 200 {
-		return nil, usagef("--limit is a number from 1 to 200, not %d", l.limit)
-	}
 	if l.number != 0 && l.pipeline == "" {
 		return nil, usagef("--number means nothing without --pipeline")
 	}
-	now := time.Now()
-	from, err := moment("from", l.from, now)
-	if err != nil {
-		return nil, err
-	}
-	to, err := moment("to", l.to, now)
-	if err != nil {
-		return nil, err
-	}
-	asked := &client.ListRunsParams{
+	page, err := l.page.page("run")
+	return &client.ListRunsParams{
 		Pipeline: given(l.pipeline), Status: given(client.RunStatus(l.status)), Number: given(l.number),
-		Commit: given(l.commit), Branch: given(l.branch), From: from, To: to, Limit: &l.limit,
-	}
-	if l.after != "" {
-		id, err := uuid.Parse(l.after)
-		if err != nil {
-			return nil, usagef("--after %q is no id of a run: %v", l.after, err)
-		}
-		asked.After = &id
-	}
-	return asked, nil
-}
-
-// given returns a parameter, or nil for one that was not asked for.
-func given[T comparable](value T) *T {
-	var none T
-	if value == none {
-		return nil
-	}
-	return &value
-}
-
-// steered tells what became of a run that somebody steered.
-func (s *session) steered(run client.Run, what string) error {
-	if s.json {
-		return s.printJSON(run)
-	}
-	return s.screen.Message(fmt.Sprintf("%s %s.\nFollow it with: %s", terminal.Ref(run), what, s.screen.Command("watch", terminal.Ref(run))))
+		Commit: given(l.commit), Branch: given(l.branch), From: page.from, To: page.to, After: page.after, Limit: &page.limit,
+	}, err
 }

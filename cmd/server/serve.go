@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"regrow/internal/app"
-	"regrow/internal/config"
-	"regrow/internal/pipeline"
 )
 
 func newServe(s *streams) *cobra.Command {
@@ -78,39 +74,4 @@ func serve(ctx context.Context, s *streams, file configFile, options app.Options
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 	defer cancel()
 	return errors.Join(err, regrow.Stop(stopping))
-}
-
-// configFile is the flag that names regrow.yaml.
-type configFile struct{ path string }
-
-func (c *configFile) register(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&c.path, "config", "c", envOr("REGROW_CONFIG", "regrow.yaml"), "configuration file (REGROW_CONFIG)")
-}
-
-func (c *configFile) load(development bool) (*config.Config, error) {
-	loaded, err := config.Load(c.path, config.Options{Development: development})
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		return nil, fmt.Errorf("%s has %s:\n%w", c.path, countProblems(len(problems)), problems)
-	}
-	return loaded, err
-}
-
-// findPipeline returns the pipeline that a flag names.
-func findPipeline(loaded *config.Config, name string) (pipeline.Pipeline, error) {
-	line, ok := loaded.Pipeline(name)
-	if !ok {
-		var names []string
-		for _, p := range loaded.Pipelines {
-			names = append(names, p.Name)
-		}
-		return line, usagef("--pipeline %q is none of the configuration's; there are %s", name, strings.Join(names, ", "))
-	}
-	return line, nil
-}
-
-func countProblems(n int) string {
-	if n == 1 {
-		return "1 problem"
-	}
-	return fmt.Sprintf("%d problems", n)
 }

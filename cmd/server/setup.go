@@ -84,24 +84,15 @@ the permissions that it needs.
 	return cmd
 }
 
-// setupError is why setup did not do all, as an exit code.
-type setupError struct {
-	code  int
-	cause error
-}
-
-func (e *setupError) Error() string { return e.cause.Error() }
-func (e *setupError) Unwrap() error { return e.cause }
-
 // failed gives an error of setup its exit code. Being interrupted has its own.
 func (c *setupCommand) failed(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	if refusal, ok := errors.AsType[*octopus.Error](err); ok && refusal.Kind == octopus.Transient {
-		return &setupError{exitUnreachable, err}
+		return &codedError{exitUnreachable, err}
 	}
-	return &setupError{exitFailed, err}
+	return &codedError{exitFailed, err}
 }
 
 func (c *setupCommand) perform(ctx context.Context, s *streams) error {
@@ -199,7 +190,7 @@ func (c *setupCommand) agreed(ctx context.Context, s *streams) error {
 	case err != nil:
 		return err
 	case answer != "y" && answer != "yes":
-		return &setupError{exitRefused, errors.New("declined; nothing was changed")}
+		return codedf(exitRefused, "declined; nothing was changed")
 	}
 	return nil
 }
