@@ -49,7 +49,7 @@ func (x *execution) finish(ctx context.Context, end ending, complete completeFun
 }
 
 func (x *execution) write(ctx context.Context, tx pgx.Tx, run store.Run, end ending) error {
-	if run.RollbackWay != nil && x.run.RollbackWay == nil {
+	if rolledBack(run) && !x.rolledBack() {
 		end = x.leftToRollback(end)
 	}
 	if end.paused {
@@ -186,6 +186,9 @@ func (x *execution) writeEnd(ctx context.Context, tx pgx.Tx, run store.Run, para
 		}
 	}
 	if x.instead != nil {
+		if err := lockLane(ctx, q, run.Lane); err != nil {
+			return err
+		}
 		w := wish{*run.RollbackDelivery, *run.RollbackBy, *run.RollbackReason}
 		if _, err := x.enterRollback(ctx, tx, run, *x.instead, w); err != nil {
 			return err

@@ -288,6 +288,50 @@ func TestRollbackWhenTheOldGenerationIsStopped(t *testing.T) {
 	}
 }
 
+// Whoever makes a run takes its lane first and numbers it then, also the end of
+// another run: two who went different ways would wait for each other.
+func TestRollbackAtARunsEndTakesTheLaneFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	p := w.pipeline(quick, func(p *pipeline.Pipeline) { p.Verify.Redeployments = 1 })
+	w.succeed(p, "aaaaaaaaaa")
+	w.failOnTargets()
+	bad := w.untilDone(w.commit(p, "bbbbbbbbbb").ID, pipeline.Failed)
+	w.sim.Advance(10 * time.Minute) // Octopus finds the old targets stopped
+	tidying, goOn := make(chan struct{}), make(chan struct{})
+	w.restart(func(c *Config) {
+		wrap(c, func(o Octopus) Octopus {
+			return interrupting{o, "before clearing", &sync.Once{}, func() { close(tidying); <-goOn }}
+		})
+	})
+	w.mustRollback(bad.ID)
+	<-tidying
+	err := pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
+		q := store.New(tx)
+		if err := lockLane(t.Context(), q, bad.Lane); err != nil {
+			return err
+		}
+		close(goOn)
+		w.until("the run's end waits for the lane", func() bool {
+			waiting := 0
+			err := w.pool.QueryRow(t.Context(), `select count(*) from pg_locks join pg_database on oid = database
+				where datname = current_database() and locktype = 'advisory' and not granted`).Scan(&waiting)
+			return err != nil || waiting > 0
+		})
+		if _, err := tx.Exec(t.Context(), "set local lock_timeout = '500ms'"); err != nil {
+			return err
+		}
+		_, err := q.NextRunNumber(t.Context(), p.Name)
+		return err
+	})
+	if err != nil {
+		t.Errorf("who holds the lane cannot number a run: %v", err)
+	}
+	if ended := w.untilEnd(bad.ID); ended.RollbackRun == nil {
+		t.Errorf("no run was made: %s", ended.Reason)
+	}
+}
+
 // A rollback comes first in its lane and takes the place of what waits under
 // "latest"; no commit takes its own.
 func TestRollbackInItsLane(t *testing.T) {
@@ -474,6 +518,61 @@ func TestRollbackInCleanup(t *testing.T) {
 	w.untilWaiting(run.ID, pipeline.CleanupStage, "")
 	w.mustRollback(run.ID)
 	w.wantTakenOut(w.untilDone(run.ID, pipeline.Cancelled), 2)
+}
+
+// A run that has begun to remove its old generation, and that a new run is to
+// replace, keeps its targets whatever becomes of it: they serve until then.
+func TestEndOfARunThatANewOneReplaces(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status pipeline.Status
+		end    func(*world, store.Run)
+	}{
+		"it is cancelled": {pipeline.Cancelled, func(w *world, run store.Run) { w.cancel(run.ID) }},
+		"its clean-up fails": {pipeline.Failed, func(w *world, run store.Run) {
+			w.fault(simulator.Fault{Status: http.StatusForbidden, Method: http.MethodGet, PathPattern: "/machines", Times: 1, Body: `{"ErrorMessage":"You do not have permission: MachineView."}`})
+			w.wake()
+		}},
+	} {
+		for _, serving := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, old targets serve: %t", name, serving), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, worldOptions{scene: keepOld})
+				p := w.pipeline(quick, func(p *pipeline.Pipeline) {
+					if serving {
+						p.Cleanup.Minimum = 1
+					}
+				})
+				w.engine.Pipelines["hello-world"] = p
+				good := w.succeed(p, "aaaaaaaaaa")
+				p.Cleanup.Timeout = time.Hour
+				bad := w.commit(p, "bbbbbbbbbb")
+				untilStage(pipeline.CleanupStage)(w, bad)
+				for _, id := range idsOf(w.targets(bad.ID), generationBaseline)[1:] {
+					w.disable(id)
+				}
+				w.until("all old targets but one are removed", func() bool {
+					w.wake()
+					return len(w.standing()) == 3
+				})
+				back := w.mustRollback(bad.ID)
+				if *back.Restores != good.ID || back.Status != pipeline.Queued {
+					t.Fatalf("the rollback is %s: %+v", back.Status, back)
+				}
+				removed := w.effects(simulator.MachineDeleted)
+				c.end(w, bad)
+				ended := w.untilEnd(bad.ID)
+				if ended.Status != c.status || *ended.RollbackWay != wayNewRun || *ended.RollbackRun != back.ID {
+					t.Errorf("the run is %s: %s", ended.Status, ended.Reason)
+				}
+				if got := w.effects(simulator.MachineDeleted); got != removed {
+					t.Errorf("its end has removed %d targets", got-removed)
+				}
+				w.untilDone(back.ID, pipeline.Succeeded)
+				w.checkRelease(back.ID)
+			})
+		}
+	}
 }
 
 // Two operators at once: one of them rolls back, the other is told.

@@ -61,8 +61,11 @@ func (x *execution) unwanted() bool {
 	return x.rolledBack() || x.p.OnFailure == pipeline.Terminate && x.results.proven.IsZero()
 }
 
-// rolledBack tells whether an operator wants the run's old generation back.
-func (x *execution) rolledBack() bool { return x.run.RollbackWay != nil }
+// rolledBack tells whether an operator wants the run's old generation back. Where
+// that was got away from by a new run, that one replaces the targets of this one.
+func (x *execution) rolledBack() bool { return rolledBack(x.run) }
+
+func rolledBack(run store.Run) bool { return run.RollbackWay != nil && *run.RollbackWay == wayReturn }
 
 // provisioningEnded tells whether targets of this run can stand, and since when
 // the deployment that brought them has ended, by Octopus' clock; zero when it has
