@@ -80,7 +80,7 @@ func (r *reader) checkTokens(tokens []Token) {
 // checkServers warns of a space that stands in the file twice: each entry would
 // count its requests by itself.
 func (r *reader) checkServers(servers []Server) {
-	key := func(s Server) string { return s.URL + " " + fold(s.Space) }
+	key := func(s Server) string { return s.URL + " " + pipeline.Fold(s.Space) }
 	for i, server := range servers {
 		same := func(other Server) bool { return key(other) == key(server) }
 		if first := slices.IndexFunc(servers, same); first < i && server.URL != "" && server.Space != "" {
@@ -118,7 +118,7 @@ func (r *reader) checkPipeline(c *Config, i int) {
 	if p.Source != "" {
 		r.checkSource(c, p, path)
 	}
-	if fold(p.Application.Project) == fold(p.Infrastructure.Project) && p.Application.Project != "" {
+	if pipeline.SameName(p.Application.Project, p.Infrastructure.Project) && p.Application.Project != "" {
 		r.failAt(path+".application.project", "expected another project than infrastructure.project: one provisions the targets, the other deploys to them; got %s for both", r.shown(path+".application.project"))
 	}
 }

@@ -36,7 +36,7 @@ func (r *reader) checkLanes(pipelines []pipeline.Pipeline) {
 // checkOverride refuses two pipelines in different lanes that would set the same
 // override: Octopus has one for each project, environment and tenant.
 func (r *reader) checkOverride(i, j int, earlier, later pipeline.Pipeline) {
-	if later.Application.Project == "" || fold(earlier.Application.Project) != fold(later.Application.Project) {
+	if later.Application.Project == "" || !pipeline.SameName(earlier.Application.Project, later.Application.Project) {
 		return
 	}
 	path := index("pipelines", j) + ".application.project"
@@ -52,7 +52,7 @@ func (r *reader) nameOf(i int) string { return r.shown(index("pipelines", i) + "
 func (r *reader) sharedRoles(path string, earlier, later []string) []string {
 	var shared []string
 	for i, role := range later {
-		if slices.ContainsFunc(earlier, func(other string) bool { return fold(other) == fold(role) }) {
+		if pipeline.HasName(earlier, role) {
 			shared = append(shared, r.shown(index(path, i)))
 		}
 	}
@@ -106,7 +106,9 @@ func (r *reader) checkVersions(pipelines []pipeline.Pipeline) {
 
 func releasesOf(p pipeline.Pipeline, i int) []release {
 	path := index("pipelines", i)
-	project := func(name string) string { return fold(p.Server.URL) + " " + fold(p.Server.Space) + " " + fold(name) }
+	project := func(name string) string {
+		return pipeline.Fold(p.Server.URL) + " " + pipeline.Fold(p.Server.Space) + " " + pipeline.Fold(name)
+	}
 	return []release{
 		{i, p.Name, path + ".infrastructure", project(p.Infrastructure.Project), p.Infrastructure.Version},
 		{i, p.Name, path + ".application", project(p.Application.Project), p.Application.Version},

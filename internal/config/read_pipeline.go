@@ -170,7 +170,7 @@ func (o *object) roles() []string {
 	scalars := o.requiredTexts("roles", "target tags such as hello-world")
 	seen := map[string]bool{}
 	for _, s := range scalars {
-		role := fold(s.value)
+		role := pipeline.Fold(s.value)
 		switch {
 		case role == "":
 			o.r.fail(s.at, s.path, "expected a target tag, got %s", s.origin())
@@ -187,7 +187,7 @@ func (o *object) machinePolicy() string {
 	given := name.parse
 	name.parse = func(text string) (string, bool) {
 		text, ok := given(text)
-		return text, ok && fold(text) != ""
+		return text, ok && pipeline.Fold(text) != ""
 	}
 	return optional(o, "machine_policy", name, defaultMachinePolicy)
 }
@@ -258,6 +258,3 @@ func values(scalars []scalar) []string {
 	}
 	return texts
 }
-
-// fold makes equal what Octopus takes for the same name.
-func fold(name string) string { return strings.ToLower(strings.TrimSpace(name)) }

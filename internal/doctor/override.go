@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // nothingLeftBehind looks for an auto-deploy override that no active run has
@@ -53,7 +53,7 @@ func overrideOf(ctx context.Context, at where) (string, error) {
 		return "", err
 	}
 	i := slices.IndexFunc(overrides, func(o octopus.AutoDeployOverride) bool {
-		return strings.EqualFold(o.EnvironmentID, at.environment.ID) && strings.EqualFold(o.TenantID, at.tenant.ID)
+		return pipeline.SameName(o.EnvironmentID, at.environment.ID) && pipeline.SameName(o.TenantID, at.tenant.ID)
 	})
 	if i < 0 {
 		return "", nil

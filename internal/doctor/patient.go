@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
@@ -147,7 +146,7 @@ func called[T any](ctx context.Context, client steadfast, k octopus.Collection, 
 	if err != nil {
 		return none, err
 	}
-	i := slices.IndexFunc(documents, func(d octopus.Document) bool { return sameName(d.Name(), name) })
+	i := slices.IndexFunc(documents, func(d octopus.Document) bool { return pipeline.SameName(d.Name(), name) })
 	if i < 0 {
 		return none, &absentError{k, name}
 	}
@@ -200,14 +199,6 @@ func missed(err error, remedy string) (finding, error) {
 		return failed(err).with("%s", remedy), nil
 	}
 	return finding{}, err
-}
-
-// sameName compares names as Octopus does.
-func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
-
-// hasName tells whether a name is among others.
-func hasName(names []string, name string) bool {
-	return slices.ContainsFunc(names, func(other string) bool { return sameName(other, name) })
 }
 
 // setup is the command that puts right what it manages.

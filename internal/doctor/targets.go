@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // listTargets returns all targets in the environment, for the tenant if there is
@@ -30,7 +31,7 @@ func (x *patient) listTargets(ctx context.Context) ([]octopus.Target, error) {
 
 // ours tells whether a target has one of the pipeline's roles.
 func (x *patient) ours(t octopus.Target) bool {
-	return slices.ContainsFunc(t.Roles, func(role string) bool { return hasName(x.Infrastructure.Roles, role) })
+	return pipeline.ShareName(t.Roles, x.Infrastructure.Roles)
 }
 
 // targetsFit looks at the targets that are there: whether their roles are the
@@ -148,7 +149,7 @@ func (x *patient) targetsFollowPolicy(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	wanted := x.Infrastructure.MachinePolicy
-	i := slices.IndexFunc(policies, func(d octopus.Document) bool { return sameName(d.Name(), wanted) })
+	i := slices.IndexFunc(policies, func(d octopus.Document) bool { return pipeline.SameName(d.Name(), wanted) })
 	if i < 0 {
 		return finding{}, &gap{check: idPolicy}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // The values of a trigger that matter here (Octopus' enumerations).
@@ -39,13 +40,13 @@ type trigger struct {
 func (t trigger) reacts(environmentID string, roles []string) bool {
 	f := t.Filter
 	return !t.IsDisabled && f.FilterType == machineFilter && t.Action.ActionType == autoDeploy &&
-		(len(f.EnvironmentIDs) == 0 || hasName(f.EnvironmentIDs, environmentID)) &&
+		(len(f.EnvironmentIDs) == 0 || pipeline.HasName(f.EnvironmentIDs, environmentID)) &&
 		(len(f.Roles) == 0 || overlap(f.Roles, roles)) &&
 		overlap(slices.Concat(f.EventGroups, f.EventCategories), availability)
 }
 
 func overlap(a, b []string) bool {
-	return slices.ContainsFunc(a, func(name string) bool { return hasName(b, name) })
+	return slices.ContainsFunc(a, func(name string) bool { return pipeline.HasName(b, name) })
 }
 
 // oneTriggerReacts looks whether several triggers react to the same new targets.
@@ -87,7 +88,7 @@ func (x *patient) triggerActs(ctx context.Context, id string) (bool, error) {
 	}
 	t, err := decode[trigger](documents[i])
 	// Of the events only the guide's group is certain to come for every new target.
-	return err == nil && t.reacts(at.environment.ID, x.Infrastructure.Roles) && hasName(t.Filter.EventGroups, availability[0]), err
+	return err == nil && t.reacts(at.environment.ID, x.Infrastructure.Roles) && pipeline.HasName(t.Filter.EventGroups, availability[0]), err
 }
 
 // reactingTriggers returns the names of the triggers that react.

@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"regrow/internal/pipeline"
 )
 
 // DeploymentSpec says which deployment there should be.
@@ -116,7 +117,7 @@ func (c *Client) FindDeployment(ctx context.Context, spec DeploymentSpec) (deplo
 		return Deployment{}, false, err
 	}
 	ours := slices.IndexFunc(existing, func(d deploymentDocument) bool {
-		return strings.EqualFold(d.EnvironmentID, spec.EnvironmentID) && strings.EqualFold(d.TenantID, spec.TenantID) && carries(d.Comments, spec.Marker)
+		return pipeline.SameName(d.EnvironmentID, spec.EnvironmentID) && pipeline.SameName(d.TenantID, spec.TenantID) && carries(d.Comments, spec.Marker)
 	})
 	if ours < 0 {
 		return Deployment{}, false, nil
@@ -158,7 +159,7 @@ func (c *Client) Deployments(ctx context.Context, q DeploymentQuery) ([]Deployme
 		fresh := slices.DeleteFunc(got.Items, func(d deploymentDocument) bool {
 			repeated := seen[d.ID] // a deployment made meanwhile shifts the pages
 			seen[d.ID] = true
-			return repeated || !strings.EqualFold(d.TenantID, q.TenantID)
+			return repeated || !pipeline.SameName(d.TenantID, q.TenantID)
 		})
 		merged, err := c.mergeTasks(ctx, fresh)
 		if err != nil {

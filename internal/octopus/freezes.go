@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
+
+	"regrow/internal/pipeline"
 )
 
 // ErrFrozen is the cause of the error of EnsureDeployment when Octopus refuses
@@ -110,13 +111,13 @@ func (c *Client) listFreezes(ctx context.Context, op string) ([]freezeDocument, 
 // to a project and an environment holds for all tenants.
 func (d freezeDocument) covers(projectID, environmentID, tenantID string) bool {
 	for project, environments := range d.ProjectEnvironmentScope {
-		if strings.EqualFold(project, projectID) && containsFold(environments, environmentID) {
+		if pipeline.SameName(project, projectID) && pipeline.HasName(environments, environmentID) {
 			return true
 		}
 	}
 	for _, scope := range d.TenantProjectEnvironmentScope {
-		if tenantID != "" && strings.EqualFold(scope.TenantID, tenantID) &&
-			strings.EqualFold(scope.ProjectID, projectID) && strings.EqualFold(scope.EnvironmentID, environmentID) {
+		if tenantID != "" && pipeline.SameName(scope.TenantID, tenantID) &&
+			pipeline.SameName(scope.ProjectID, projectID) && pipeline.SameName(scope.EnvironmentID, environmentID) {
 			return true
 		}
 	}

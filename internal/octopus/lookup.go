@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"regrow/internal/pipeline"
 )
 
 // named is the part that all things found by name share.
@@ -34,7 +36,7 @@ func find[T hasName](ctx context.Context, c *Client, what, name, route string, p
 		return none, err
 	}
 	for _, item := range items {
-		if strings.EqualFold(item.name(), wanted) {
+		if pipeline.SameName(item.name(), wanted) {
 			return item, nil
 		}
 	}

@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/OctopusDeploy/go-octopusdeploy/v2/pkg/projects"
+
+	"regrow/internal/pipeline"
 )
 
 const (
@@ -27,7 +28,7 @@ type overrideKey struct{ environmentID, tenantID string }
 type overrideEntry projects.AutoDeployReleaseOverride
 
 func (e overrideEntry) is(key overrideKey) bool {
-	return strings.EqualFold(e.EnvironmentID, key.environmentID) && strings.EqualFold(e.TenantID, key.tenantID)
+	return pipeline.SameName(e.EnvironmentID, key.environmentID) && pipeline.SameName(e.TenantID, key.tenantID)
 }
 
 // Override returns the id of the release that auto-deploy gives to new targets

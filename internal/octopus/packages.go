@@ -9,6 +9,8 @@ import (
 	"github.com/OctopusDeploy/go-octopusdeploy/v2/pkg/deployments"
 	"github.com/OctopusDeploy/go-octopusdeploy/v2/pkg/packages"
 	"github.com/OctopusDeploy/go-octopusdeploy/v2/pkg/releases"
+
+	"regrow/internal/pipeline"
 )
 
 // PackageVersion pins the version of one package in a release.
@@ -120,10 +122,10 @@ func pinFor(pkg templatePackage, template []templatePackage, pins []PackageVersi
 
 // byStep tells whether the pin names the package by its step or action.
 func (p PackageVersion) byStep(pkg templatePackage, template []templatePackage) bool {
-	if !strings.EqualFold(p.Step, pkg.StepName) && !strings.EqualFold(p.Step, pkg.ActionName) {
+	if !pipeline.SameName(p.Step, pkg.StepName) && !pipeline.SameName(p.Step, pkg.ActionName) {
 		return false
 	}
-	if strings.EqualFold(p.Reference, pkg.PackageReferenceName) {
+	if pipeline.SameName(p.Reference, pkg.PackageReferenceName) {
 		return true
 	}
 	return p.Reference == "" && packagesOf(pkg.ActionName, template) == 1
@@ -131,8 +133,8 @@ func (p PackageVersion) byStep(pkg templatePackage, template []templatePackage) 
 
 // byPackage tells whether the pin names the package by its id.
 func (p PackageVersion) byPackage(pkg templatePackage) bool {
-	return strings.EqualFold(p.Step, pkg.PackageID) &&
-		(p.Reference == "" || strings.EqualFold(p.Reference, pkg.PackageReferenceName))
+	return pipeline.SameName(p.Step, pkg.PackageID) &&
+		(p.Reference == "" || pipeline.SameName(p.Reference, pkg.PackageReferenceName))
 }
 
 // String names the package for people.
@@ -146,7 +148,7 @@ func (p PackageVersion) String() string {
 func packagesOf(action string, template []templatePackage) int {
 	count := 0
 	for _, pkg := range template {
-		if strings.EqualFold(pkg.ActionName, action) {
+		if pipeline.SameName(pkg.ActionName, action) {
 			count++
 		}
 	}
@@ -198,7 +200,7 @@ func (c *Client) newestVersion(ctx context.Context, op string, pkg templatePacka
 func ruleFor(pkg templatePackage, rules []channelRule) channelRule {
 	for _, rule := range rules {
 		for _, target := range rule.ActionPackages {
-			if strings.EqualFold(target.DeploymentAction, pkg.ActionName) && strings.EqualFold(target.PackageReference, pkg.PackageReferenceName) {
+			if pipeline.SameName(target.DeploymentAction, pkg.ActionName) && pipeline.SameName(target.PackageReference, pkg.PackageReferenceName) {
 				return rule
 			}
 		}

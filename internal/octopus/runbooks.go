@@ -3,7 +3,8 @@ package octopus
 import (
 	"context"
 	"fmt"
-	"strings"
+
+	"regrow/internal/pipeline"
 )
 
 // Runbook is a project's runbook.
@@ -92,7 +93,7 @@ func (c *Client) ownRunbookRun(ctx context.Context, op string, spec RunbookSpec)
 		return "", err
 	}
 	for _, run := range runs {
-		if strings.EqualFold(run.EnvironmentID, spec.EnvironmentID) && strings.EqualFold(run.TenantID, spec.TenantID) && carries(run.Comments, spec.Marker) {
+		if pipeline.SameName(run.EnvironmentID, spec.EnvironmentID) && pipeline.SameName(run.TenantID, spec.TenantID) && carries(run.Comments, spec.Marker) {
 			return run.TaskID, nil
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"regrow/internal/pipeline"
 )
 
 // Target is a deployment target; Octopus' API calls it a machine.
@@ -50,7 +52,7 @@ const (
 // tenantID "", the target serves; "" when nobody does. Which tenants have the
 // target's tenant tags is not looked up: a target with tags may be any tenant's.
 func (t Target) Others(tenantID string) string {
-	others := func(id string) bool { return !strings.EqualFold(id, tenantID) }
+	others := func(id string) bool { return !pipeline.SameName(id, tenantID) }
 	switch {
 	case tenantID == "" && t.Participation != untenanted && len(t.TenantIDs)+len(t.TenantTags) > 0:
 		return "tenants"
@@ -120,7 +122,7 @@ func (c *Client) Targets(ctx context.Context, q TargetQuery) ([]Target, error) {
 // Selects tells whether a target that was read by itself belongs to the list.
 // Which tenants have a target's tenant tags is not looked up.
 func (q TargetQuery) Selects(t Target) bool {
-	ofTenant := q.TenantID == "" || containsFold(t.TenantIDs, q.TenantID) || len(t.TenantTags) > 0
+	ofTenant := q.TenantID == "" || pipeline.HasName(t.TenantIDs, q.TenantID) || len(t.TenantTags) > 0
 	return ofTenant && q.selects(t)
 }
 
@@ -128,17 +130,13 @@ func (q TargetQuery) Selects(t Target) bool {
 // filter could be taken for old ones and deleted. Tenants that a target has
 // only through tags are known to the server alone.
 func (q TargetQuery) selects(t Target) bool {
-	if !containsFold(t.EnvironmentIDs, q.EnvironmentID) {
+	if !pipeline.HasName(t.EnvironmentIDs, q.EnvironmentID) {
 		return false
 	}
 	if q.TenantID == "" && t.Participation == tenantedOnly {
 		return false
 	}
-	return len(q.Roles) == 0 || slices.ContainsFunc(q.Roles, func(role string) bool { return containsFold(t.Roles, role) })
-}
-
-func containsFold(all []string, one string) bool {
-	return slices.ContainsFunc(all, func(s string) bool { return strings.EqualFold(s, one) })
+	return len(q.Roles) == 0 || pipeline.ShareName(q.Roles, t.Roles)
 }
 
 // Target returns a target by its id; see IsNotFound.

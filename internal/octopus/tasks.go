@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"regrow/internal/pipeline"
 )
 
 // stateQueued is the state of a task that has just been made.
@@ -146,7 +148,7 @@ func (c *Client) ActiveDeployments(ctx context.Context, projectID, environmentID
 		if err != nil {
 			return nil, err
 		}
-		if strings.EqualFold(d.TenantID, tenantID) {
+		if pipeline.SameName(d.TenantID, tenantID) {
 			active = append(active, c.deployment(d, c.task(t)))
 		}
 	}

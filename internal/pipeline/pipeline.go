@@ -201,7 +201,7 @@ const keySeparator = " | "
 
 func keyOf(parts ...string) string {
 	for i, part := range parts {
-		parts[i] = strings.ToLower(strings.TrimSpace(part))
+		parts[i] = Fold(part)
 	}
 	return strings.Join(parts, keySeparator)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 func (s *scene) lookAtApplicationChannel(ctx context.Context, item Item) (finding, error) {
@@ -30,9 +31,9 @@ func (s *scene) lookAtChannel(ctx context.Context, item Item, project *thing, ke
 		return finding{}, err
 	}
 	current := firstOf(channels, func(d octopus.Document) bool {
-		return d.Text("/ProjectId") == project.id && sameName(d.Name(), item.Name)
+		return d.Text("/ProjectId") == project.id && pipeline.SameName(d.Name(), item.Name)
 	})
-	if current == nil && project.id == "" && sameName(item.Name, "Default") {
+	if current == nil && project.id == "" && pipeline.SameName(item.Name, "Default") {
 		item.Action, item.Note = ActionLeave, "It comes with the project."
 		return finding{item: item}, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // lookAtEnvironment finds the environment. Only an example has one made: an
@@ -60,5 +61,5 @@ func (s *scene) lookAtGroup(ctx context.Context, item Item) (finding, error) {
 }
 
 func hasNamed(documents []octopus.Document, name string) bool {
-	return firstOf(documents, func(d octopus.Document) bool { return sameName(d.Name(), name) }) != nil
+	return firstOf(documents, func(d octopus.Document) bool { return pipeline.SameName(d.Name(), name) }) != nil
 }

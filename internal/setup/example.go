@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // Mark stands in the description of what setup makes, so that it knows it again.
@@ -58,7 +59,7 @@ func (s *scene) exampleProcesses(ctx context.Context) (processes []exampleProces
 		s.options.Pipeline.Application.Project:    Options.applicationSteps,
 		s.options.Pipeline.Infrastructure.Project: Options.infrastructureSteps,
 	} {
-		d := firstOf(projects, func(d octopus.Document) bool { return sameName(d.Name(), name) })
+		d := firstOf(projects, func(d octopus.Document) bool { return pipeline.SameName(d.Name(), name) })
 		if d == nil || !isOwn(d) {
 			continue
 		}

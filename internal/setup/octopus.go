@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // Octopus is what setup needs of an Octopus Server; *octopus.Client is one.
@@ -53,7 +54,7 @@ func (s *scene) named(ctx context.Context, k octopus.Collection, name string) (o
 	if err != nil {
 		return nil, err
 	}
-	return firstOf(documents, func(d octopus.Document) bool { return sameName(d.Name(), name) }), nil
+	return firstOf(documents, func(d octopus.Document) bool { return pipeline.SameName(d.Name(), name) }), nil
 }
 
 // document reads one resource.

@@ -69,7 +69,7 @@ func FromConfig(c *config.Config, name string) (Options, error) {
 	server, _ := c.Server(p.Server.Name) // the configuration was checked
 	options := Options{Pipeline: p, Shell: Bash, APIKey: server.APIKey.Reveal()}
 	for i, other := range c.Pipelines {
-		if i != at && other.Server.URL == p.Server.URL && sameName(other.Server.Space, p.Server.Space) {
+		if i != at && other.Server.URL == p.Server.URL && pipeline.SameName(other.Server.Space, p.Server.Space) {
 			options.Neighbours = append(options.Neighbours, other)
 		}
 	}
@@ -117,7 +117,7 @@ func (o Options) roles(share func(a, b pipeline.Pipeline) bool) []string {
 			continue
 		}
 		for _, role := range other.Infrastructure.Roles {
-			if !containsName(roles, role) {
+			if !pipeline.HasName(roles, role) {
 				roles = append(roles, role)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 func (s *scene) lookAtApplicationProcess(ctx context.Context, item Item) (finding, error) {
@@ -115,7 +116,7 @@ func stepSettings(process octopus.Document, wanted []step) ([]Setting, error) {
 func stepRank(wanted []step) ranking {
 	return func(d octopus.Document) int {
 		for i, w := range wanted {
-			if sameName(d.Name(), w.name) {
+			if pipeline.SameName(d.Name(), w.name) {
 				return i
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 func (s *scene) lookAtApplication(ctx context.Context, item Item) (finding, error) {
@@ -100,7 +101,7 @@ func (s *scene) lifecycle(ctx context.Context) (Setting, error) {
 		switch {
 		case err != nil:
 			return Setting{}, err
-		case reaches && sameName(d.Name(), "Default Lifecycle"):
+		case reaches && pipeline.SameName(d.Name(), "Default Lifecycle"):
 			good = slices.Insert(good, 0, d.ID())
 		case reaches:
 			good = append(good, d.ID())
@@ -128,7 +129,7 @@ func reaches(lifecycle octopus.Document, environmentID string) (bool, error) {
 	}
 	for _, phase := range phases {
 		named := slices.Concat(phase.AutomaticDeploymentTargets, phase.OptionalDeploymentTargets)
-		if len(named) == 0 || containsName(named, environmentID) {
+		if len(named) == 0 || pipeline.HasName(named, environmentID) {
 			return true, nil
 		}
 	}

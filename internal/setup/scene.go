@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // scene is what has been found so far. Things are looked at in the order of the
@@ -94,7 +95,7 @@ func byName(things ...*thing) func(json.RawMessage) string {
 		}
 		for i, id := range ids {
 			for _, t := range things {
-				if t.id != "" && sameName(id, t.id) {
+				if t.id != "" && pipeline.SameName(id, t.id) {
 					ids[i] = t.name
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // Setting is one value that setup keeps in a resource: where it is, what it has
@@ -108,7 +109,7 @@ func names(field, pointer string, wanted ...string) Setting {
 func oneOf(field, pointer string, good ...string) Setting {
 	return valueAt(field, pointer, OneOf, good[0], func(raw json.RawMessage) bool {
 		got, ok := textOf(raw)
-		return ok && containsName(good, got)
+		return ok && pipeline.HasName(good, got)
 	})
 }
 
@@ -116,7 +117,7 @@ func oneOf(field, pointer string, good ...string) Setting {
 func member(field, pointer, wanted string) Setting {
 	s := valueAt(field, pointer, Member, []string{wanted}, func(raw json.RawMessage) bool {
 		got, ok := listOf(raw)
-		return ok && containsName(got, wanted)
+		return ok && pipeline.HasName(got, wanted)
 	})
 	s.set = func(d octopus.Document) (octopus.Document, error) {
 		if raw, _, err := d.Value(pointer); err == nil && isNothing(raw) {
@@ -203,21 +204,7 @@ func splitNames(text string) []string {
 
 // sameSet compares lists as Octopus does ids and roles: without regard to
 // order, repetition and capitals.
-func sameSet(a, b []string) bool { return includes(a, b) && includes(b, a) }
-
-// includes tells whether all of part is in whole.
-func includes(whole, part []string) bool {
-	return !slices.ContainsFunc(part, func(name string) bool { return !containsName(whole, name) })
-}
-
-func containsName(names []string, wanted string) bool {
-	return slices.ContainsFunc(names, func(name string) bool { return sameName(name, wanted) })
-}
-
-// sameName compares names as Octopus does.
-func sameName(a, b string) bool {
-	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
-}
+func sameSet(a, b []string) bool { return pipeline.HasNames(a, b) && pipeline.HasNames(b, a) }
 
 func firstOf(documents []octopus.Document, is func(octopus.Document) bool) octopus.Document {
 	if i := slices.IndexFunc(documents, is); i >= 0 {

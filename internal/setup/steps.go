@@ -33,7 +33,9 @@ var hello = map[helloworld.Shell]string{
 // applicationSteps are the guide's "Hello World": a script on every target of
 // the pipelines that deploy the project.
 func (o Options) applicationSteps() []step {
-	roles := o.roles(func(a, b pipeline.Pipeline) bool { return sameName(a.Application.Project, b.Application.Project) })
+	roles := o.roles(func(a, b pipeline.Pipeline) bool {
+		return pipeline.SameName(a.Application.Project, b.Application.Project)
+	})
 	return []step{{
 		name: "Say hello", actionType: scriptAction, roles: roles,
 		properties: []property{
@@ -49,7 +51,9 @@ func (o Options) applicationSteps() []step {
 // infrastructureSteps are the three of the guide: make targets, leave out those
 // that do not answer, stop the ones before.
 func (o Options) infrastructureSteps() []step {
-	roles := o.roles(func(a, b pipeline.Pipeline) bool { return sameName(a.Infrastructure.Project, b.Infrastructure.Project) })
+	roles := o.roles(func(a, b pipeline.Pipeline) bool {
+		return pipeline.SameName(a.Infrastructure.Project, b.Infrastructure.Project)
+	})
 	provision, terminate := o.shell().Scripts()
 	onServer := func(file string) []property {
 		return []property{

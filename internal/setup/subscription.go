@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // The events that wake runs. Being deleted is in none of the groups.
@@ -92,7 +93,7 @@ func (s *scene) lookAtSubscription(ctx context.Context, item Item) (finding, err
 	current, own, doubles := choose(own, others, sink.URL)
 	r := resource{collection: octopus.Subscriptions, current: current, settings: s.subscriptionSettings(groups, categories), always: []Setting{s.secret()}}
 	r.draft = func(context.Context) (octopus.Document, error) { return newSubscription(item.Name) }
-	if current != nil && !sameName(current.Name(), item.Name) {
+	if current != nil && !pipeline.SameName(current.Name(), item.Name) {
 		item.Name, r.note = current.Name(), foreign(KindSubscription)
 	}
 	f, err := s.judge(item, r)
@@ -166,7 +167,7 @@ func (s *scene) eventIDs(ctx context.Context) (groups, categories []string, note
 	var unknown []string
 	known := func(wanted, all []string) (some []string) {
 		for _, id := range wanted {
-			if containsName(all, id) {
+			if pipeline.HasName(all, id) {
 				some = append(some, id)
 			} else {
 				unknown = append(unknown, id)

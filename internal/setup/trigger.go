@@ -132,24 +132,24 @@ func readTrigger(d octopus.Document) (machineTrigger, bool) {
 // touches tells whether the trigger can act on targets of the environment and
 // roles. An empty filter lets everything through.
 func (t machineTrigger) touches(environmentID string, roles []string) bool {
-	inEnvironment := len(t.Filter.EnvironmentIDs) == 0 || containsName(t.Filter.EnvironmentIDs, environmentID)
-	ofRoles := len(t.Filter.Roles) == 0 || slices.ContainsFunc(roles, func(role string) bool { return containsName(t.Filter.Roles, role) })
+	inEnvironment := len(t.Filter.EnvironmentIDs) == 0 || pipeline.HasName(t.Filter.EnvironmentIDs, environmentID)
+	ofRoles := len(t.Filter.Roles) == 0 || slices.ContainsFunc(roles, func(role string) bool { return pipeline.HasName(t.Filter.Roles, role) })
 	return inEnvironment && ofRoles
 }
 
 // covers tells whether a trigger that touches the targets acts on all of them,
 // whenever one becomes available.
 func (t machineTrigger) covers(roles []string) bool {
-	enough := containsName(t.Filter.EventGroups, available) || containsName(t.Filter.EventGroups, "Machine") ||
-		includes(t.Filter.EventCategories, []string{"MachineEnabled", "MachineHealthy", "MachineHasWarnings"})
-	return enough && (len(t.Filter.Roles) == 0 || includes(t.Filter.Roles, roles))
+	enough := pipeline.HasName(t.Filter.EventGroups, available) || pipeline.HasName(t.Filter.EventGroups, "Machine") ||
+		pipeline.HasNames(t.Filter.EventCategories, []string{"MachineEnabled", "MachineHealthy", "MachineHasWarnings"})
+	return enough && (len(t.Filter.Roles) == 0 || pipeline.HasNames(t.Filter.Roles, roles))
 }
 
 // twins sorts documents: those of setup's own name, the oldest first, and the
 // others. Octopus may take one name twice, from two setups at once.
 func twins(all []octopus.Document, name string) (own, others []octopus.Document) {
 	for _, d := range all {
-		if sameName(d.Name(), name) {
+		if pipeline.SameName(d.Name(), name) {
 			own = append(own, d)
 		} else {
 			others = append(others, d)

@@ -9,6 +9,7 @@ import (
 
 	helloworld "regrow/examples/hello-world/package"
 	"regrow/internal/octopus"
+	"regrow/internal/pipeline"
 )
 
 // exampleVariables are what the example's scripts read. What differs between the
@@ -129,7 +130,7 @@ func (v variable) document(environmentID string) (octopus.Document, error) {
 // is tells whether an entry of a variable set is this variable, in the
 // environment that its value is for.
 func (v variable) is(entry octopus.Document, environmentID string) bool {
-	if !sameName(entry.Name(), v.name) {
+	if !pipeline.SameName(entry.Name(), v.name) {
 		return false
 	}
 	raw, _, err := entry.Value("/Scope")
@@ -148,7 +149,7 @@ func (v variable) is(entry octopus.Document, environmentID string) bool {
 	if v.everywhere {
 		return len(scope["Environment"]) == 0
 	}
-	return environmentID != "" && containsName(scope["Environment"], environmentID)
+	return environmentID != "" && pipeline.HasName(scope["Environment"], environmentID)
 }
 
 // settings are those of a variable that is there, at a pointer.
