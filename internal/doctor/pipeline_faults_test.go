@@ -132,6 +132,8 @@ func settingFaults() map[string]planted {
 		"a trigger elsewhere":        {trigger("Filter.EnvironmentIds", []string{"Environments-77"}), "trigger", "", doctor.Error, []string{"Environments-77 → Development"}, nil},
 		"a trigger that goes on":     {trigger("Action.ShouldRedeployWhenMachineHasBeenDeployedTo", true), "trigger", "", doctor.Warning, []string{"true → false"}, nil},
 		"a trigger for other events": {trigger("Filter.EventGroups", []string{"MachineCritical"}), "trigger", "", doctor.Error, []string{"MachineCritical → MachineAvailableForDeployment"}, nil},
+		"a trigger for all events":   {trigger("Filter.EventGroups", []string{"Machine"}), "trigger", "", doctor.Warning, []string{"Machine → MachineAvailableForDeployment"}, nil},
+		"a trigger for some events":  {trigger("Filter.EventGroups", []string{"MachineHealthChanged"}), "trigger", "", doctor.Error, []string{"MachineHealthChanged → MachineAvailableForDeployment"}, nil},
 		"two triggers": {func(c *clinic) {
 			for _, name := range []string{"Old", "Older"} {
 				c.send(http.MethodPost, "projecttriggers", map[string]any{"ProjectId": c.scene.ProjectID, "Name": name,

@@ -2,7 +2,6 @@ package setup
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,10 +10,6 @@ import (
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 )
-
-// available is the group of events that mean that a target can be deployed to
-// (Octopus docs: the one that is recommended for auto-deploy).
-const available = "MachineAvailableForDeployment"
 
 // TriggerName returns the name of a pipeline's trigger. It goes by roles and
 // environment: pipelines that share these share it, because several triggers of
@@ -29,12 +24,12 @@ func TriggerName(p pipeline.Pipeline) string {
 func triggerSettings(environment *thing, roles []string) []Setting {
 	return []Setting{
 		flag("disabled", "/IsDisabled", false),
-		text("kind of filter", "/Filter/FilterType", "MachineFilter"),
+		text("kind of filter", "/Filter/FilterType", machineFilter),
 		set("environments", "/Filter/EnvironmentIds", environment.id).shownAs(byName(environment), environment.name),
 		set("roles", "/Filter/Roles", roles...),
 		set("event groups", "/Filter/EventGroups", available),
 		set("event categories", "/Filter/EventCategories"),
-		text("action", "/Action/ActionType", "AutoDeploy"),
+		text("action", "/Action/ActionType", autoDeploy),
 		flag("deploy again to targets that have the release", "/Action/ShouldRedeployWhenMachineHasBeenDeployedTo", false),
 	}
 }
@@ -59,7 +54,10 @@ func (s *scene) lookAtTrigger(ctx context.Context, item Item) (finding, error) {
 	}
 	own, others := twins(all, item.Name)
 	roles := s.options.Pipeline.Infrastructure.Roles
-	overlapping, covering := rivals(others, environment.id, roles)
+	overlapping, covering, err := rivals(others, environment.id, roles)
+	if err != nil {
+		return finding{}, err
+	}
 	if covering != nil {
 		return covered(item, covering, own), nil
 	}
@@ -97,52 +95,21 @@ func covered(item Item, by octopus.Document, own []octopus.Document) finding {
 
 // rivals sorts the triggers that are not regrow's: which of those that are
 // enabled deploy to some of the targets, and one that deploys to all of them.
-func rivals(triggers []octopus.Document, environmentID string, roles []string) (overlapping []string, covering octopus.Document) {
+func rivals(triggers []octopus.Document, environmentID string, roles []string) (overlapping []string, covering octopus.Document, err error) {
 	for _, d := range triggers {
-		t, ok := readTrigger(d)
-		if !ok || !t.touches(environmentID, roles) {
+		t, err := ReadTrigger(d)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !t.Touches(environmentID, roles) {
 			continue
 		}
 		overlapping = append(overlapping, quoted(d.Name()))
-		if covering == nil && t.covers(roles) {
+		if covering == nil && t.Covers(environmentID, roles) {
 			covering = d
 		}
 	}
-	return overlapping, covering
-}
-
-// machineTrigger is what counts in a trigger that auto-deploys to targets.
-type machineTrigger struct {
-	IsDisabled bool
-	Filter     struct {
-		FilterType                          string
-		EnvironmentIDs                      []string `json:"EnvironmentIds"`
-		Roles, EventGroups, EventCategories []string
-	}
-	Action struct{ ActionType string }
-}
-
-// readTrigger reads a trigger, and tells whether it auto-deploys to targets now.
-func readTrigger(d octopus.Document) (machineTrigger, bool) {
-	var t machineTrigger
-	err := json.Unmarshal(d, &t)
-	return t, err == nil && !t.IsDisabled && t.Filter.FilterType == "MachineFilter" && t.Action.ActionType == "AutoDeploy"
-}
-
-// touches tells whether the trigger can act on targets of the environment and
-// roles. An empty filter lets everything through.
-func (t machineTrigger) touches(environmentID string, roles []string) bool {
-	inEnvironment := len(t.Filter.EnvironmentIDs) == 0 || pipeline.HasName(t.Filter.EnvironmentIDs, environmentID)
-	ofRoles := len(t.Filter.Roles) == 0 || slices.ContainsFunc(roles, func(role string) bool { return pipeline.HasName(t.Filter.Roles, role) })
-	return inEnvironment && ofRoles
-}
-
-// covers tells whether a trigger that touches the targets acts on all of them,
-// whenever one becomes available.
-func (t machineTrigger) covers(roles []string) bool {
-	enough := pipeline.HasName(t.Filter.EventGroups, available) || pipeline.HasName(t.Filter.EventGroups, "Machine") ||
-		pipeline.HasNames(t.Filter.EventCategories, []string{"MachineEnabled", "MachineHealthy", "MachineHasWarnings"})
-	return enough && (len(t.Filter.Roles) == 0 || pipeline.HasNames(t.Filter.Roles, roles))
+	return overlapping, covering, nil
 }
 
 // twins sorts documents: those of setup's own name, the oldest first, and the

@@ -51,6 +51,11 @@ func TestOtherTriggers(t *testing.T) {
 		}, covered},
 		"some of the roles":             {func(_, f object) { f["Roles"] = []string{"web"} }, named},
 		"some of the events":            {func(_, f object) { f["EventGroups"], f["EventCategories"] = nil, []string{"MachineHealthy"} }, named},
+		"some of the events of a group": {func(_, f object) { f["EventGroups"] = []string{"MachineHealthChanged"} }, named},
+		"a group and the rest": {func(_, f object) {
+			f["EventGroups"], f["EventCategories"] = []string{"machinehealthchanged"}, []string{"MachineEnabled"}
+		}, covered},
+		"other events":                  {func(_, f object) { f["EventGroups"] = []string{"MachineCritical"} }, unseen},
 		"another environment":           {func(_, f object) { f["EnvironmentIds"] = []string{"Environments-9"} }, unseen},
 		"other roles":                   {func(_, f object) { f["Roles"] = []string{"db"} }, unseen},
 		"disabled":                      {func(trigger, _ object) { trigger["IsDisabled"] = true }, unseen},
