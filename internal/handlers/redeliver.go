@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
 	"regrow/internal/handlers/api"
@@ -23,18 +24,14 @@ func (h *handler) Redeliver(ctx context.Context, request api.RedeliverRequestObj
 	if err != nil {
 		return nil, missing(fmt.Errorf("reading delivery %s: %w", request.ID, err), "delivery", request.ID)
 	}
-	todo, err := h.planAgain(old)
-	if err != nil {
-		return nil, err
-	}
 	row := h.redelivery(old)
 	row.RedeliveredBy, row.RedeliveryKey = caller(ctx), request.Params.IdempotencyKey
 	if request.Body != nil {
 		row.RedeliveryReason = strings.TrimSpace(request.Body.Reason)
 	}
-	receipt, repeated, err := h.intake(ctx, row, todo)
+	receipt, repeated, err := h.redeliver(ctx, old, row)
 	if err != nil {
-		return nil, notRedelivered(err)
+		return nil, err
 	}
 	zerolog.Ctx(ctx).UpdateContext(func(c zerolog.Context) zerolog.Context {
 		return c.Stringer("redelivery_of", old.ID).Stringer("delivery", receipt.Delivery).Str("outcome", string(receipt.Status)).Int("runs", len(receipt.Runs))
@@ -46,6 +43,36 @@ func (h *handler) Redeliver(ctx context.Context, request api.RedeliverRequestObj
 		Body:    receipt,
 		Headers: api.Redeliver201ResponseHeaders{Location: "/api/v1/deliveries/" + receipt.Delivery.String()},
 	}, nil
+}
+
+func (h *handler) redeliver(ctx context.Context, old store.Delivery, row store.InsertDeliveryParams) (receipt api.Receipt, repeated bool, err error) {
+	// What was asked for before is not to be refused for what has come since.
+	if receipt, repeated, err = h.redeliveredBefore(ctx, row); err != nil || repeated {
+		return receipt, repeated, err
+	}
+	todo, err := h.planAgain(old)
+	if err != nil {
+		return receipt, false, err
+	}
+	if receipt, repeated, err = h.intake(ctx, row, todo); err != nil {
+		return receipt, false, notRedelivered(err)
+	}
+	return receipt, repeated, nil
+}
+
+// redeliveredBefore finds the redelivery that the same key made before.
+func (h *handler) redeliveredBefore(ctx context.Context, again store.InsertDeliveryParams) (receipt api.Receipt, repeated bool, err error) {
+	if again.RedeliveryKey == nil {
+		return receipt, false, nil
+	}
+	err = store.InTx(ctx, h.Pool, "look for a redelivery", func(tx pgx.Tx) (err error) {
+		receipt, err = repeatedRedelivery(ctx, h.store.WithTx(tx), again)
+		return err
+	})
+	if notThere(err) {
+		return receipt, false, nil
+	}
+	return receipt, true, err
 }
 
 // redelivery is the delivery as which an old one is played again. Its external

@@ -191,6 +191,29 @@ func TestRedeliverWithAKey(t *testing.T) {
 	}
 }
 
+// What a key asked for before stays answered, also when the delivery could not be
+// played again any more.
+func TestRedeliveryKeyOutlivesTheConfiguration(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	pushed := as[client.Receipt](t, s.send(s.github(push{id: "1"})).want(t, http.StatusAccepted)).Delivery
+	byHand := s.start("shop").DeliveryID
+	made := map[uuid.UUID]client.Receipt{}
+	for id, key := range map[uuid.UUID]string{pushed: "k-1", byHand: "k-2"} {
+		made[id] = as[client.Receipt](t, s.redeliver(id, "", "Idempotency-Key", key).want(t, http.StatusCreated))
+	}
+	gone := s.reconfigured(without("github"), func(d *Deps) { d.Pipelines = d.Pipelines[2:] })
+	for id, key := range map[uuid.UUID]string{pushed: "k-1", byHand: "k-2"} {
+		found := as[client.Receipt](t, gone.redeliver(id, "", "Idempotency-Key", key).want(t, http.StatusOK))
+		if found.Delivery != made[id].Delivery || len(found.Runs) != len(made[id].Runs) {
+			t.Errorf("the key %s finds %+v, want %+v", key, found, made[id])
+		}
+		gone.redeliver(id, `{"reason":"otherwise"}`, "Idempotency-Key", key).problem(t, keyReused)
+	}
+	gone.redeliver(pushed, "", "Idempotency-Key", "k-3").problem(t, conflict)
+	gone.redeliver(byHand, "", "Idempotency-Key", "k-4").problem(t, unprocessable)
+}
+
 func TestRedeliverAtOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

@@ -25,28 +25,11 @@ const apiSource = "api"
 // CreateRun starts a run by hand. The request is stored as a delivery, so that
 // the history shows where the run came from and a repeated key is found.
 func (h *handler) CreateRun(ctx context.Context, request api.CreateRunRequestObject) (api.CreateRunResponseObject, error) {
-	line, commit, err := h.byHand(*request.Body)
-	if err != nil {
-		return nil, err
-	}
 	delivery, err := h.apiDelivery(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Timing.Intake)
-	defer cancel()
-	start := pipeline.Start{Pipeline: line, Commit: commit}
-	done, err := h.turns.take(ctx, lanesOf([]pipeline.Start{start}))
-	if err != nil {
-		return nil, fmt.Errorf("waiting for runs that come before: %w", err)
-	}
-	defer done()
-	var run store.Run
-	var repeated bool
-	err = store.InTx(ctx, h.Pool, "start by hand", func(tx pgx.Tx) (err error) {
-		run, repeated, err = h.startByHand(ctx, tx, delivery, start)
-		return err
-	})
+	run, repeated, err := h.start(ctx, delivery, *request.Body)
 	if err != nil {
 		return nil, fmt.Errorf("starting a run by hand: %w", err)
 	}
@@ -58,6 +41,42 @@ func (h *handler) CreateRun(ctx context.Context, request api.CreateRunRequestObj
 		Body:    shown,
 		Headers: api.CreateRun201ResponseHeaders{Location: "/api/v1/runs/" + run.ID.String()},
 	}, nil
+}
+
+func (h *handler) start(ctx context.Context, delivery store.InsertDeliveryParams, asked api.NewRun) (run store.Run, repeated bool, err error) {
+	// What was asked for before is not to be refused for what has come since.
+	if run, repeated, err = h.startedBefore(ctx, delivery); err != nil || repeated {
+		return run, repeated, err
+	}
+	line, commit, err := h.byHand(asked)
+	if err != nil {
+		return run, false, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Timing.Intake)
+	defer cancel()
+	start := pipeline.Start{Pipeline: line, Commit: commit}
+	done, err := h.turns.take(ctx, lanesOf([]pipeline.Start{start}))
+	if err != nil {
+		return run, false, fmt.Errorf("waiting for runs that come before: %w", err)
+	}
+	defer done()
+	err = store.InTx(ctx, h.Pool, "start by hand", func(tx pgx.Tx) (err error) {
+		run, repeated, err = h.startByHand(ctx, tx, delivery, start)
+		return err
+	})
+	return run, repeated, err
+}
+
+// startedBefore finds the run that the same key made before.
+func (h *handler) startedBefore(ctx context.Context, delivery store.InsertDeliveryParams) (run store.Run, repeated bool, err error) {
+	err = store.InTx(ctx, h.Pool, "look for a start", func(tx pgx.Tx) (err error) {
+		run, err = repeatedStart(ctx, h.store.WithTx(tx), delivery)
+		return err
+	})
+	if notThere(err) {
+		return run, false, nil
+	}
+	return run, true, err
 }
 
 // byHand finds the pipeline and the commit that a person asks for. The rules of

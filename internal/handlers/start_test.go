@@ -72,6 +72,33 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// What a key asked for before stays answered, whatever the configuration says now.
+func TestKeyOutlivesTheConfiguration(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	body := newRun("shop", "main", sha('a'))
+	start := func(s *server, key, body string) answer {
+		return s.call(operatorToken, http.MethodPost, "/api/v1/runs", body, "Idempotency-Key", key)
+	}
+	first := as[client.Run](t, start(s, "k-1", body).want(t, http.StatusCreated))
+	for what, changed := range map[string]*server{
+		"without the pipeline": s.reconfigured(func(d *Deps) { d.Pipelines = d.Pipelines[2:] }),
+		"on another branch":    s.reconfigured(func(d *Deps) { d.Pipelines[0].Branches = []string{"release"} }),
+	} {
+		if again := as[client.Run](t, start(changed, "k-1", body).want(t, http.StatusOK)); again.ID != first.ID {
+			t.Errorf("%s: the repeated key names run %s, want %s", what, again.ID, first.ID)
+		}
+		start(changed, "k-1", newRun("shop", "main", sha('b'))).problem(t, keyReused)
+		start(changed, "k-2", body).problem(t, unprocessable)
+	}
+	if n := s.delivery(first.DeliveryID).Duplicates; n != 2 {
+		t.Errorf("the delivery counts %d repetitions, want 2", n)
+	}
+	if n := s.count("deliveries"); n != 1 {
+		t.Errorf("there are %d deliveries, want 1", n)
+	}
+}
+
 func TestOneKeyAtOnceStartsOneRun(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
