@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -48,6 +49,8 @@ type App struct {
 	server   *http.Server
 	draining atomic.Bool
 	failed   chan error
+
+	readiness readiness
 }
 
 // New opens and checks everything that the process needs, and binds its address.
@@ -56,6 +59,7 @@ type App struct {
 func New(ctx context.Context, options Options) (*App, error) {
 	a := &App{Options: options, registry: prometheus.NewRegistry(), failed: make(chan error, 2)}
 	a.cleanups.log = options.Logger
+	a.readiness = readiness{log: options.Logger, told: map[string]time.Time{}}
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.cleanups.unwind(context.WithoutCancel(ctx)))
 	}

@@ -10,7 +10,6 @@ import (
 
 	"regrow/internal/config"
 	"regrow/internal/handlers"
-	"regrow/internal/store"
 	"regrow/internal/webhook"
 )
 
@@ -90,22 +89,4 @@ func (a *App) tokens() []handlers.Token {
 		tokens = append(tokens, handlers.NewToken(token.Name, role, token.Token.Reveal()))
 	}
 	return tokens
-}
-
-// ready tells whether the process can do its work.
-func (a *App) ready(ctx context.Context) []handlers.Check {
-	return []handlers.Check{
-		check("database", a.pool.Ping(ctx), "the database does not answer"),
-		check("schema", store.CheckSchema(ctx, a.pool), "the schema could not be found up to date"),
-		check("workers", a.engine.Working(), "no jobs are being worked on"),
-	}
-}
-
-// check keeps the cause of a failure to the log of whoever asks: an error of
-// the database may name hosts and users.
-func check(name string, err error, detail string) handlers.Check {
-	if err != nil {
-		return handlers.Check{Name: name, Detail: detail}
-	}
-	return handlers.Check{Name: name, OK: true}
 }

@@ -109,6 +109,11 @@ type Timing struct {
 	// Survey is how long a plan may look at Octopus before it calls the rest
 	// unknown. It has to be shorter than Request. Default 10 s.
 	Survey time.Duration
+	// Ready is how long the checks of readiness may take. Default 5 s.
+	Ready time.Duration
+	// Write is how long a client may take nothing of an answer before it is cut
+	// off. Default 30 s.
+	Write time.Duration
 	// Poll is how often a stream of events looks for new ones. Default 500 ms.
 	Poll time.Duration
 	// Heartbeat is how long a stream may be silent. Default 15 s.
@@ -201,6 +206,8 @@ func (t Timing) complete() Timing {
 		{&t.Request, 15 * time.Second},
 		{&t.Body, 10 * time.Second},
 		{&t.Survey, 10 * time.Second},
+		{&t.Ready, 5 * time.Second},
+		{&t.Write, 30 * time.Second},
 		{&t.Poll, 500 * time.Millisecond},
 		{&t.Heartbeat, 15 * time.Second},
 	} {

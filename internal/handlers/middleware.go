@@ -61,12 +61,15 @@ func (h *handler) observe(next http.Handler) http.Handler {
 	})
 }
 
-// accessLevel keeps what probes ask every few seconds out of the usual log.
+// accessLevel keeps what probes ask every few seconds out of the usual log. Why
+// the process is not ready, whoever looks into that tells it.
 func accessLevel(route string, status int) zerolog.Level {
 	switch {
+	case route == "/readyz":
+		return zerolog.DebugLevel
 	case status >= http.StatusInternalServerError:
 		return zerolog.WarnLevel
-	case route == "/healthz" || route == "/readyz" || route == "/metrics":
+	case route == "/healthz" || route == "/metrics":
 		return zerolog.DebugLevel
 	}
 	return zerolog.InfoLevel
