@@ -90,8 +90,12 @@ func (p *problem) Unwrap() error { return p.cause }
 
 // fail answers with the problem that err is. It is the only writer of errors.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := asProblem(err)
 	log := zerolog.Ctx(r.Context())
+	if unread, ok := errors.AsType[unreadError](err); ok {
+		log.Debug().Err(unread.cause).Msg("the answer could not be written") // nor can this one
+		return
+	}
+	p := asProblem(err)
 	switch {
 	case p.kind == internal:
 		log.Error().Err(p.cause).Msg(p.detail)
@@ -125,7 +129,7 @@ func (h *handler) write(w http.ResponseWriter, r *http.Request, status int, cont
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
-		zerolog.Ctx(r.Context()).Warn().Err(err).Msg("the answer could not be written")
+		zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the answer could not be written")
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // router shows every route and who may call it.
 func (h *handler) router() http.Handler {
 	r := chi.NewRouter()
-	r.Use(h.identify, h.observe, h.recover, secure, middleware.GetHead)
+	r.Use(h.identify, h.observe, h.patient, h.recover, secure, middleware.GetHead)
 	r.NotFound(h.nothingHere)
 	r.MethodNotAllowed(h.methodNotAllowed(r))
 

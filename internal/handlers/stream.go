@@ -124,11 +124,7 @@ func (out *eventWriter) end(body any) error {
 
 func (out *eventWriter) comment(text string) error { return out.write(": " + text + "\n\n") }
 
-// write gives each piece its own time: a stream outlives the server's timeouts,
-// a reader who takes nothing does not.
 func (out *eventWriter) write(piece string) error {
-	const patience = 30 * time.Second
-	_ = out.control.SetWriteDeadline(time.Now().Add(patience)) // where it cannot be set, the server's own holds
 	if _, err := out.w.Write([]byte(piece)); err != nil {
 		return err
 	}
