@@ -24,6 +24,15 @@ func (h *handler) ListPauses(ctx context.Context, _ api.ListPausesRequestObject)
 	return api.ListPauses200JSONResponse{Pauses: each(standing, showPause)}, nil
 }
 
+// GetPause shows a pause, whether it stands or not.
+func (h *handler) GetPause(ctx context.Context, request api.GetPauseRequestObject) (api.GetPauseResponseObject, error) {
+	found, err := h.store.GetPause(ctx, request.ID)
+	if err != nil {
+		return nil, missing(fmt.Errorf("reading pause %s: %w", request.ID, err), "pause", request.ID)
+	}
+	return api.GetPause200JSONResponse(showPause(found.Domain())), nil
+}
+
 // CreatePause holds runs back.
 func (h *handler) CreatePause(ctx context.Context, request api.CreatePauseRequestObject) (api.CreatePauseResponseObject, error) {
 	wanted, err := h.wantedPause(ctx, *request.Body)

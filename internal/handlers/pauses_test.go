@@ -47,6 +47,9 @@ func TestPauseAndResume(t *testing.T) {
 	if again != pause {
 		t.Errorf("pausing again: %+v, want %+v", again, pause)
 	}
+	if shown := get[client.Pause](s, answered.header.Get("Location")); shown != pause {
+		t.Errorf("at its location there is %+v, want %+v", shown, pause)
+	}
 	all := s.pause(`{"scope":"all","reason":"fire"}`)
 	if list := get[client.PauseList](s, "/api/v1/pauses").Pauses; len(list) != 2 || list[0] != pause || list[1].ID != all.ID {
 		t.Errorf("there stand %+v", list)
@@ -82,6 +85,11 @@ func TestPauseAndResume(t *testing.T) {
 		t.Errorf("lifted: %+v", lifted)
 	}
 	s.call(operatorToken, http.MethodDelete, path, "").problem(t, notFound)
+	if shown := get[client.Pause](s, path); shown != lifted {
+		t.Errorf("after it was lifted, it is %+v, want %+v", shown, lifted)
+	}
+	s.call(viewerToken, http.MethodGet, "/api/v1/pauses/"+uuid.NewString(), "").problem(t, notFound)
+	s.call(viewerToken, http.MethodGet, "/api/v1/pauses/1", "").problem(t, badRequest)
 	s.call(operatorToken, http.MethodDelete, "/api/v1/pauses/"+uuid.NewString(), "").problem(t, notFound)
 	s.call(operatorToken, http.MethodDelete, "/api/v1/pauses/"+all.ID.String(), "").want(t, http.StatusOK)
 	if free := get[client.RunDetail](s, "/api/v1/runs/"+second.ID.String()); len(free.HeldBy) != 0 || strings.HasPrefix(free.Reason, "Held") {
@@ -214,7 +222,7 @@ func TestPausesThatCannotBe(t *testing.T) {
 		t.Errorf("paused %+v", pause)
 	}
 	s.call(viewerToken, http.MethodDelete, "/api/v1/pauses/"+pause.ID.String(), "").problem(t, forbidden)
-	if allow := s.call(operatorToken, http.MethodGet, "/api/v1/pauses/"+pause.ID.String(), "").header.Get("Allow"); allow != "DELETE" {
+	if allow := s.call(operatorToken, http.MethodPut, "/api/v1/pauses/"+pause.ID.String(), "").header.Get("Allow"); allow != "GET, DELETE" {
 		t.Errorf("Allow is %q", allow)
 	}
 	if n := s.count("pauses"); n != 1 {

@@ -43,6 +43,7 @@ func (h *handler) router() http.Handler {
 		r.Get("/api/v1/runs/{id}", rest.GetRun)
 		r.Get("/api/v1/lanes", rest.ListLanes)
 		r.Get("/api/v1/pauses", rest.ListPauses)
+		r.Get("/api/v1/pauses/{id}", rest.GetPause)
 		r.Get("/api/v1/jobs", rest.ListJobs)
 		r.Get("/api/v1/jobs/{id}", rest.GetJob)
 		r.Get("/api/v1/deliveries", rest.ListDeliveries)

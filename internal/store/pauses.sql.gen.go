@@ -53,6 +53,27 @@ func (q *Queries) FreeOfPauses(ctx context.Context) ([]uuid.UUID, error) {
 	return items, nil
 }
 
+const getPause = `-- name: GetPause :one
+select id, scope, key, name, reason, paused_by, since, lifted_at, lifted_by from pauses where id = $1
+`
+
+func (q *Queries) GetPause(ctx context.Context, id uuid.UUID) (Pause, error) {
+	row := q.db.QueryRow(ctx, getPause, id)
+	var i Pause
+	err := row.Scan(
+		&i.ID,
+		&i.Scope,
+		&i.Key,
+		&i.Name,
+		&i.Reason,
+		&i.PausedBy,
+		&i.Since,
+		&i.LiftedAt,
+		&i.LiftedBy,
+	)
+	return i, err
+}
+
 const holdLooking = `-- name: HoldLooking :exec
 update runs set deadline_at = null, held_since = coalesce(held_since, $1::timestamptz) where id = $2
 `

@@ -1958,6 +1958,9 @@ type ServerInterface interface {
 	// Resume Lift a pause
 	// (DELETE /api/v1/pauses/{id})
 	Resume(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// GetPause Show a pause, also one that was lifted
+	// (GET /api/v1/pauses/{id})
+	GetPause(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
 	// ListPipelines List the configured pipelines with their latest runs
 	// (GET /api/v1/pipelines)
 	ListPipelines(w http.ResponseWriter, r *http.Request)
@@ -2051,6 +2054,12 @@ func (_ Unimplemented) CreatePause(w http.ResponseWriter, r *http.Request) {
 // Resume Lift a pause
 // (DELETE /api/v1/pauses/{id})
 func (_ Unimplemented) Resume(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetPause Show a pause, also one that was lifted
+// (GET /api/v1/pauses/{id})
+func (_ Unimplemented) GetPause(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2518,6 +2527,32 @@ func (siw *ServerInterfaceWrapper) Resume(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Resume(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPause operation middleware
+func (siw *ServerInterfaceWrapper) GetPause(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPause(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3154,6 +3189,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/api/v1/pauses/{id}", wrapper.Resume)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/pauses/{id}", wrapper.GetPause)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/pipelines", wrapper.ListPipelines)
@@ -3865,6 +3903,22 @@ func (response Resume200JSONResponse) VisitResumeResponse(w http.ResponseWriter)
 	return err
 }
 
+type Resume400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Resume400ApplicationProblemPlusJSONResponse) VisitResumeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Resume404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3904,6 +3958,77 @@ type ResumedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ResumedefaultApplicationProblemPlusJSONResponse) VisitResumeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPauseRequestObject struct {
+	ID openapi_types.UUID `json:"id"`
+}
+
+type GetPauseResponseObject interface {
+	VisitGetPauseResponse(w http.ResponseWriter) error
+}
+
+type GetPause200JSONResponse Pause
+
+func (response GetPause200JSONResponse) VisitGetPauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPause400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetPause400ApplicationProblemPlusJSONResponse) VisitGetPauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPause404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetPause404ApplicationProblemPlusJSONResponse) VisitGetPauseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPausedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPausedefaultApplicationProblemPlusJSONResponse) VisitGetPauseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5085,6 +5210,9 @@ type StrictServerInterface interface {
 	// Resume Lift a pause
 	// (DELETE /api/v1/pauses/{id})
 	Resume(ctx context.Context, request ResumeRequestObject) (ResumeResponseObject, error)
+	// GetPause Show a pause, also one that was lifted
+	// (GET /api/v1/pauses/{id})
+	GetPause(ctx context.Context, request GetPauseRequestObject) (GetPauseResponseObject, error)
 	// ListPipelines List the configured pipelines with their latest runs
 	// (GET /api/v1/pipelines)
 	ListPipelines(ctx context.Context, request ListPipelinesRequestObject) (ListPipelinesResponseObject, error)
@@ -5401,6 +5529,32 @@ func (sh *strictHandler) Resume(w http.ResponseWriter, r *http.Request, id opena
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ResumeResponseObject); ok {
 		if err := validResponse.VisitResumeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPause operation middleware
+func (sh *strictHandler) GetPause(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request GetPauseRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPause(ctx, request.(GetPauseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPause")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPauseResponseObject); ok {
+		if err := validResponse.VisitGetPauseResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -15,6 +15,9 @@ returning *;
 -- name: StandingPause :one
 select * from pauses where scope = $1 and key = $2 and lifted_at is null;
 
+-- name: GetPause :one
+select * from pauses where id = $1;
+
 -- name: StandingPauses :many
 select * from pauses where lifted_at is null order by since, id;
 
