@@ -16,9 +16,9 @@ type Role string
 
 // The roles.
 const (
-	// Viewer may read.
+	// Viewer may read and plan.
 	Viewer Role = "viewer"
-	// Operator may read, start, retry and cancel.
+	// Operator may do everything.
 	Operator Role = "operator"
 )
 

@@ -141,8 +141,8 @@ func appliedVersions(ctx context.Context, pool *pgxpool.Pool) (map[int64]bool, e
 	return applied, nil
 }
 
-// CheckSchema returns an error wrapping ErrOldSchema that names the missing
-// migrations, or nil when there are none.
+// CheckSchema returns nil when the schema is this version's own, an error wrapping
+// ErrOldSchema that names the missing migrations, or one wrapping ErrNewSchema.
 func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	list, err := Migrations(ctx, pool)
 	if err != nil {
