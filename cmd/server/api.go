@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -100,10 +101,18 @@ func (s *session) printJSON(answer any) error {
 
 // explain adds to an error of the network what to do about it.
 func (s *session) explain(err error) error {
-	if _, ok := errors.AsType[*url.Error](err); ok && !errors.Is(err, context.Canceled) {
+	_, unanswered := errors.AsType[*url.Error](err)
+	_, broken := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case unanswered:
 		return fmt.Errorf("the server at %s cannot be reached: %w\nStart one with regrow serve, or name another with --server or REGROW_URL", s.base, err)
+	case broken, errors.Is(err, io.ErrUnexpectedEOF):
+		return codedf(exitUnreachable, "the answer of %s broke off: %w", s.base, err)
+	default:
+		return err
 	}
-	return err
 }
 
 // answered returns the answer, which is missing when what answered is no regrow.

@@ -47,7 +47,7 @@ func TestBuildServersTriggerRuns(t *testing.T) {
 			key:  "azure-118",
 		},
 		"Jenkinsfile": {
-			variables: map[string]string{"BRANCH_NAME": "main", "GIT_COMMIT": aCommit, "BUILD_TAG": "jenkins-hello-world-main-118",
+			variables: map[string]string{"BRANCH_NAME": "main", "GIT_COMMIT": aCommit, "BUILD_TAG": "jenkins-hello world-main-118",
 				"BUILD_URL": "https://jenkins.acme.example/job/hello-world/job/main/118/", "VERSION": "2.6.118"},
 			want: client.NewRun{Branch: "main", URL: "https://jenkins.acme.example/job/hello-world/job/main/118/"},
 			key:  "jenkins-hello-world-main-118",

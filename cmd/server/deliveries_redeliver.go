@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -14,8 +13,9 @@ import (
 
 // replay is what the command deliveries redeliver was asked for.
 type replay struct {
-	wait        waitFlags
-	reason, key string
+	wait   waitFlags
+	reason string
+	key    requestKey
 }
 
 // replayed is how programs read of a redelivery that was waited for.
@@ -46,7 +46,7 @@ the redelivery that the first one made.
 	r.wait.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&r.reason, "reason", "", "`why`, for those who read the history")
-	flags.StringVar(&r.key, "idempotency-key", "", "your own `id` of this request (default a new one)")
+	r.key.register(cmd)
 	return cmd
 }
 
@@ -72,21 +72,16 @@ func (r *replay) perform(ctx context.Context, s *session, old uuid.UUID) error {
 // start asks the server for the redelivery. The key makes it safe to ask again
 // when the answer got lost.
 func (r *replay) start(ctx context.Context, s *session, old uuid.UUID) (_ client.Receipt, repeated bool, _ error) {
-	if r.key == "" {
-		r.key = uuid.NewString()
-	}
-	response, err := s.RedeliverWithResponse(ctx, old, &client.RedeliverParams{IdempotencyKey: &r.key}, client.RedeliverRequest{Reason: r.reason})
-	if err != nil {
-		if _, lost := errors.AsType[*url.Error](err); lost {
-			return client.Receipt{}, false, fmt.Errorf("%w\nTo be sure that it is played again only once, repeat it with --idempotency-key %s", s.explain(err), r.key)
-		}
-		return client.Receipt{}, false, err
-	}
-	if response.JSON200 != nil {
+	const sure = "it is played again only once"
+	response, err := s.RedeliverWithResponse(ctx, old, &client.RedeliverParams{IdempotencyKey: r.key.header()}, client.RedeliverRequest{Reason: r.reason})
+	switch {
+	case err != nil:
+		return client.Receipt{}, false, r.key.explain(s, err, sure)
+	case response.JSON200 != nil:
 		return *response.JSON200, true, nil
 	}
 	receipt, err := answered(s, response.JSON201, response.Status())
-	return receipt, false, err
+	return receipt, false, r.key.explain(s, err, sure)
 }
 
 // follow waits for the runs, one after the other. It returns an error unless all

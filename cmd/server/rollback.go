@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net/url"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -15,8 +12,9 @@ import (
 
 // rollback is what the command runs rollback was asked for.
 type rollback struct {
-	wait        waitFlags
-	reason, key string
+	wait   waitFlags
+	reason string
+	key    requestKey
 }
 
 func newRunsRollback(s *streams, api *apiFlags) *cobra.Command {
@@ -46,7 +44,7 @@ the run that the first one led to.
 	r.wait.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&r.reason, "reason", "", "`why`, for those who read the history")
-	flags.StringVar(&r.key, "idempotency-key", "", "your own `id` of this request (default a new one)")
+	r.key.register(cmd)
 	return cmd
 }
 
@@ -84,22 +82,18 @@ func ledTo(run client.Run, of uuid.UUID) string {
 // start asks the server for the rollback. The key makes it safe to ask again when
 // the answer got lost.
 func (r *rollback) start(ctx context.Context, s *session, id uuid.UUID) (client.Run, error) {
-	if r.key == "" {
-		r.key = uuid.NewString()
-	}
-	response, err := s.RollbackRunWithResponse(ctx, id, &client.RollbackRunParams{IdempotencyKey: &r.key}, client.RollbackRequest{Reason: r.reason})
+	const sure = "it is rolled back only once"
+	response, err := s.RollbackRunWithResponse(ctx, id, &client.RollbackRunParams{IdempotencyKey: r.key.header()}, client.RollbackRequest{Reason: r.reason})
 	if err != nil {
-		if _, lost := errors.AsType[*url.Error](err); lost {
-			return client.Run{}, fmt.Errorf("%w\nTo be sure that it is rolled back only once, repeat it with --idempotency-key %s", s.explain(err), r.key)
-		}
-		return client.Run{}, err
+		return client.Run{}, r.key.explain(s, err, sure)
 	}
 	for _, run := range []*client.Run{response.JSON200, response.JSON202} {
 		if run != nil {
 			return *run, nil
 		}
 	}
-	return answered(s, response.JSON201, response.Status())
+	run, err := answered(s, response.JSON201, response.Status())
+	return run, r.key.explain(s, err, sure)
 }
 
 // followReturn shows the run until it has ended, and then the one that its end

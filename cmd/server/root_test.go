@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,7 +218,7 @@ func TestProxiesAreNotTakenForTheServer(t *testing.T) {
 			server := httptest.NewServer(test.proxy)
 			t.Cleanup(server.Close)
 			for _, args := range [][]string{triggered(), {"pause", "--all", "--reason", "fire"}, {"runs", "list"}} {
-				got := perform(t.Context(), append(args, "--server", server.URL)...)
+				got := perform(t.Context(), slices.Concat(args, []string{"--server", server.URL})...)
 				got.want(t, test.code, "", test.err)
 				if got.out != "" {
 					t.Errorf("%v said %q", args, got.out)

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"regrow/internal/client"
@@ -19,7 +17,7 @@ type trigger struct {
 	wait waitFlags
 	git  gitFlags
 	run  client.NewRun
-	key  string
+	key  requestKey
 }
 
 func newTrigger(s *streams) *cobra.Command {
@@ -59,7 +57,7 @@ the run that the first one started.
 	flags.StringVar(&t.run.Author, "author", "", "the commit's author")
 	flags.StringVar(&t.run.Version, "version", "", "what {version} stands for in version templates")
 	flags.StringVar(&t.run.URL, "url", "", "where the commit can be looked at")
-	flags.StringVar(&t.key, "idempotency-key", "", "your own `id` of this request (default a new one)")
+	t.key.register(cmd)
 	cmd.MarkFlagsMutuallyExclusive("branch", "ref")
 	if err := cmd.MarkFlagRequired("pipeline"); err != nil {
 		panic(err) // no such flag: a mistake of this program
@@ -97,21 +95,16 @@ func (t *trigger) perform(ctx context.Context, s *streams) error {
 // start asks the server for the run. The key makes it safe to ask again when
 // the answer got lost.
 func (t *trigger) start(ctx context.Context, s *session) (_ client.Run, repeated bool, _ error) {
-	if t.key == "" {
-		t.key = uuid.NewString()
-	}
-	response, err := s.CreateRunWithResponse(ctx, &client.CreateRunParams{IdempotencyKey: &t.key}, t.run)
-	if err != nil {
-		if _, lost := errors.AsType[*url.Error](err); lost {
-			return client.Run{}, false, fmt.Errorf("%w\nTo be sure that there is only one run, repeat it with --idempotency-key %s", s.explain(err), t.key)
-		}
-		return client.Run{}, false, err
-	}
-	if response.JSON200 != nil {
+	const sure = "there is only one run"
+	response, err := s.CreateRunWithResponse(ctx, &client.CreateRunParams{IdempotencyKey: t.key.header()}, t.run)
+	switch {
+	case err != nil:
+		return client.Run{}, false, t.key.explain(s, err, sure)
+	case response.JSON200 != nil:
 		return *response.JSON200, true, nil
 	}
 	run, err := answered(s, response.JSON201, response.Status())
-	return run, false, err
+	return run, false, t.key.explain(s, err, sure)
 }
 
 // started says which run there is now, and where.
