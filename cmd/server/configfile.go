@@ -28,6 +28,22 @@ func (c *configFile) load(development bool) (*config.Config, error) {
 	return loaded, err
 }
 
+// loadForOctopus reads the configuration for a command that works in Octopus
+// without a server, and tells what is odd in it. What only a server needs is not
+// missed: the lock's database is asked for where the lock is.
+func (c *configFile) loadForOctopus(s *streams) (*config.Config, error) {
+	loaded, err := c.load(true)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range loaded.Warnings {
+		if warning.Path != "database.url" && warning.Path != "api.tokens" {
+			fmt.Fprintln(s.Err, "warning:", warning)
+		}
+	}
+	return loaded, nil
+}
+
 // findPipeline returns the pipeline that a flag names.
 func findPipeline(loaded *config.Config, name string) (pipeline.Pipeline, error) {
 	line, ok := loaded.Pipeline(name)

@@ -12,6 +12,17 @@ import (
 	"regrow/internal/octopus"
 )
 
+// overrideCodes is what the exit codes of override mean: those of other commands
+// are about a server and runs.
+const overrideCodes = `Exit codes:
+    0  done
+    1  an error
+    2  the command was called wrongly, or there is no database for the lock
+    3  Octopus, or the database that holds the project's lock, cannot be reached,
+       or the lock is held for long
+    4  Octopus refused it, or has no such project, environment, tenant or release
+  130  interrupted`
+
 func newOverride(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "override",
@@ -27,7 +38,7 @@ byte.
 Octopus cannot tell two changes of a project apart that cross. The commands
 therefore take the lock that runs take, in the configured database.
 
-` + exitCodes,
+` + overrideCodes,
 		Example: `  regrow override list
   regrow override set --pipeline hello-world --release 1.4.2
   regrow override delete --project "Hello World" --environment Development`,
@@ -78,7 +89,7 @@ const tries = 8
 
 // open reads the configuration and looks the place up.
 func (p *place) open(ctx context.Context, s *streams) (located, error) {
-	loaded, err := p.file.load(true)
+	loaded, err := p.file.loadForOctopus(s)
 	if err != nil {
 		return located{}, err
 	}
@@ -145,9 +156,8 @@ func (at *located) change(ctx context.Context, p *place, do func(context.Context
 	if p.noLock {
 		return patiently(ctx)
 	}
-	address := at.config.Database.URL.Reveal()
-	if address == "" {
-		return usagef("%s names no database, whose lock keeps a running regrow from changing the project at the same moment; if none runs, add --no-lock", p.file.path)
+	if at.config.Database.URL.IsZero() {
+		return p.file.noDatabase(at.config.Database)
 	}
-	return changeLocked(ctx, address, at.server.URL, at.project.ID, patiently)
+	return changeLocked(ctx, at.config.Database, at.server.URL, at.project.ID, patiently)
 }

@@ -30,7 +30,7 @@ was deployed there before. An override that stands there already is replaced.
 
 latest stands for the release that was made last.
 
-` + exitCodes,
+` + overrideCodes,
 		Example: `  regrow override set --pipeline hello-world --release 1.4.2
   regrow override set --project "Hello World" --environment Production --tenant Acme --release latest`,
 	}, func(ctx context.Context, at located) (string, error) {
@@ -54,7 +54,7 @@ func newOverrideDelete(s *streams) *cobra.Command {
 		Long: `Delete an override, whoever set it. Targets that become available then get the
 release that is deployed there. Where none stands, nothing is changed.
 
-` + exitCodes,
+` + overrideCodes,
 		Example: `  regrow override delete --pipeline hello-world
   regrow override delete --project "Hello World" --environment Production --tenant Acme`,
 	}, func(ctx context.Context, at located) (string, error) {
@@ -131,7 +131,7 @@ func (at *located) release(ctx context.Context, version string) (octopus.Release
 	}
 	release, found, err := at.client.FindRelease(ctx, at.project.ID, version)
 	if err == nil && !found {
-		err = fmt.Errorf("project %s has no release %q; create it first, or name another", at.project.Name, version)
+		err = codedf(exitRefused, "project %s has no release %q; create it first, or name another", at.project.Name, version)
 	}
 	return release, err
 }

@@ -33,7 +33,7 @@ func newOverrideList(s *streams) *cobra.Command {
 		Long: `List the auto-deploy overrides of a project, or of the application projects of all
 pipelines. --environment and --tenant narrow the list.
 
-` + exitCodes,
+` + overrideCodes,
 		Example: `  regrow override list
   regrow override list --project "Hello World" --output json`,
 		Args: cobra.NoArgs,
@@ -100,7 +100,7 @@ func listAllOverrides(ctx context.Context, s *streams, p place) ([]listedOverrid
 	}
 	for flag, name := range map[string]string{"environment": p.environment, "tenant": p.tenant} {
 		if name != "" && len(seen) > 0 && !known.has(name) {
-			return nil, fmt.Errorf("no %s is named %q on the servers of the pipelines, as far as the users of the API keys see", flag, name)
+			return nil, codedf(exitRefused, "no %s is named %q on the servers of the pipelines, as far as the users of the API keys see", flag, name)
 		}
 	}
 	return list, nil

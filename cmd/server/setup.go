@@ -21,8 +21,9 @@ import (
 const setupCodes = `Exit codes:
     0  all is as wanted; with --dry-run: all that can be told beforehand
     1  something failed, or is blocked
-    2  the command was called wrongly
-    3  Octopus cannot be reached
+    2  the command was called wrongly, or there is no database for the lock
+    3  Octopus, or the database that holds the projects' lock, cannot be reached,
+       or the lock is held for long
     4  declined: nothing was changed
   130  interrupted`
 
@@ -37,6 +38,8 @@ type setupCommand struct {
 	writeSecret bool
 	noLock      bool
 	only        []string
+	// lockless is why there is no lock, although it is wanted.
+	lockless error
 }
 
 // theExample is the only example that there is.
@@ -89,6 +92,9 @@ func (c *setupCommand) failed(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
+	if _, coded := errors.AsType[*codedError](err); coded {
+		return err
+	}
 	if refusal, ok := errors.AsType[*octopus.Error](err); ok && refusal.Kind == octopus.Transient {
 		return &codedError{exitUnreachable, err}
 	}
@@ -100,7 +106,7 @@ func (c *setupCommand) perform(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	options, server, err := c.options()
+	options, server, err := c.options(s)
 	if err != nil {
 		return err
 	}
@@ -118,6 +124,9 @@ func (c *setupCommand) perform(ctx context.Context, s *streams) error {
 	if err := shown.plan(plan); err != nil {
 		return err
 	}
+	if c.lockless != nil && changesProject(plan) {
+		return errors.Join(shown.result(plan, false), c.lockless)
+	}
 	if c.dryRun || plan.Count(setup.ActionCreate, setup.ActionChange) == 0 {
 		return errors.Join(shown.result(plan, false), c.failed(blockedIn(plan)))
 	}
@@ -129,7 +138,7 @@ func (c *setupCommand) perform(ctx context.Context, s *streams) error {
 }
 
 // options reads the configuration and the flags.
-func (c *setupCommand) options() (setup.Options, config.Server, error) {
+func (c *setupCommand) options(s *streams) (setup.Options, config.Server, error) {
 	if c.example != "" && c.example != theExample {
 		return setup.Options{}, config.Server{}, usagef("there is no example %q; there is %s", c.example, theExample)
 	}
@@ -140,8 +149,7 @@ func (c *setupCommand) options() (setup.Options, config.Server, error) {
 	if err != nil {
 		return setup.Options{}, config.Server{}, err
 	}
-	// What a server of its own would need is not needed here.
-	loaded, err := c.file.load(true)
+	loaded, err := c.file.loadForOctopus(s)
 	if err != nil {
 		return setup.Options{}, config.Server{}, err
 	}
@@ -155,12 +163,31 @@ func (c *setupCommand) options() (setup.Options, config.Server, error) {
 	options.Example, options.Shell, options.WriteSecret = c.example != "", c.shell, c.writeSecret
 	options.Only = only
 	server, _ := loaded.Server(options.Pipeline.Server.Name) // the configuration was checked
-	if database := loaded.Database.URL.Reveal(); database != "" && !c.noLock {
-		options.Exclusively = func(ctx context.Context, projectID string, change func(context.Context) error) error {
-			return changeLocked(ctx, database, server.URL, projectID, change)
-		}
-	}
+	options.Exclusively = c.exclusively(loaded, server)
 	return options, server, nil
+}
+
+// exclusively is how a project that is there is changed; nil is without the lock,
+// which has to be asked for.
+func (c *setupCommand) exclusively(loaded *config.Config, server config.Server) func(context.Context, string, func(context.Context) error) error {
+	if c.noLock {
+		return nil
+	}
+	if loaded.Database.URL.IsZero() {
+		c.lockless = c.file.noDatabase(loaded.Database)
+		// Somebody else may make the project while this command asks.
+		return func(context.Context, string, func(context.Context) error) error { return c.lockless }
+	}
+	return func(ctx context.Context, projectID string, change func(context.Context) error) error {
+		return changeLocked(ctx, loaded.Database, server.URL, projectID, change)
+	}
+}
+
+// changesProject tells whether a plan changes a project that is there.
+func changesProject(plan setup.Plan) bool {
+	return slices.ContainsFunc(plan.Items, func(item setup.Item) bool {
+		return item.Kind == setup.KindProject && item.Action == setup.ActionChange
+	})
 }
 
 // kindsOf reads the kinds of things that a flag names.

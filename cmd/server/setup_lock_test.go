@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"regrow/internal/config"
 	"regrow/internal/octopus"
 	"regrow/internal/simulator"
 )
@@ -254,7 +256,7 @@ func TestSetupWithoutTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.setUp(t)
-	got.want(t, exitFailed, "! blocked  project", "add --no-lock")
+	got.want(t, exitUnreachable, "! blocked  project", "add --no-lock")
 	if strings.Contains(got.out, relied) || strings.Contains(got.out+got.err, "not-to-be-shown") {
 		t.Errorf("with a database that is away: %+v", got)
 	}
@@ -266,8 +268,55 @@ func TestSetupWithoutTheLock(t *testing.T) {
 	if err := os.WriteFile(s.setups.config, []byte(none), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.setUp(t).want(t, exitOK, relied, "")
-	if repaired, _ := s.state(t); !repaired {
-		t.Error("without a database the project was not repaired")
+	const unset = "THIS_IS_NOT_SET is not set or empty"
+	got = s.setUp(t)
+	got.want(t, exitUsage, "1 to change, 10 to leave as they are.", unset)
+	got.want(t, exitUsage, "", "if none runs, add --no-lock")
+	s.setups.run(t, strings.NewReader(""), "--example", "hello-world", "--dry-run").want(t, exitUsage, "~ change   project", unset)
+	if repaired, _ := s.state(t); repaired || strings.Contains(got.out, relied) {
+		t.Errorf("without a database the project was changed, or that was planned:\n%s", got.out)
 	}
+	code, _, problems := s.overrides.run(t.Context(), "delete", "--project", "Hello World", "--environment", "Development")
+	if code != exitUsage || !strings.Contains(problems, unset) {
+		t.Errorf("override: exit %d: %s", code, problems)
+	}
+	s.setUp(t, "--no-lock").want(t, exitOK, relied, "")
+	if repaired, _ := s.state(t); !repaired {
+		t.Error("with --no-lock the project was not repaired")
+	}
+}
+
+// A lock that is not to be had and a database that is away are told alike by their
+// code: nothing was changed, and the command can be repeated.
+func TestLockThatIsNotToBeHad(t *testing.T) {
+	t.Parallel()
+	url := emptyDatabase(t)
+	database := config.Database{URL: config.NewSecret(url)}
+	held, release := make(chan struct{}), make(chan struct{})
+	var holder sync.WaitGroup
+	holder.Go(func() {
+		err := changeLocked(t.Context(), database, "https://octopus.example", "Projects-1", func(context.Context) error {
+			close(held)
+			<-release
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-held
+	soon, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	never := func(context.Context) error { t.Error("changed without the lock"); return nil }
+	err := changeLocked(soon, database, "https://octopus.example", "Projects-1", never)
+	if code := exitCode(&ranError{err}); code != exitUnreachable || !strings.Contains(err.Error(), "repeat it later") {
+		t.Errorf("exit %d: %v", code, err)
+	}
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if code := exitCode(&ranError{changeLocked(interrupted, database, "https://octopus.example", "Projects-1", never)}); code != exitInterrupted {
+		t.Errorf("interrupted: exit %d", code)
+	}
+	close(release)
+	holder.Wait()
 }

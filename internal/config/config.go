@@ -32,6 +32,9 @@ type Database struct {
 	// URL is a Postgres address or keyword/value string. It is empty only in
 	// development mode, which then starts a private Postgres.
 	URL Secret
+	// Unset are the environment variables that the address is made of and that are
+	// not set, which only development mode allows.
+	Unset []string
 	// MaxConnections is the largest size of the connection pool.
 	MaxConnections int
 	Pooler         Pooler

@@ -55,8 +55,11 @@ func readDatabase(o *object) Database {
 		MaxConnections: o.integer("max_connections", defaultMaxConnections, 5, 1000),
 		Pooler:         optional(o, "pooler", choice(PoolerNone, PoolerTransaction), PoolerNone),
 	}
-	if o.r.opts.Development && o.withoutDatabase() {
-		return d
+	if o.r.opts.Development {
+		var without bool
+		if without, d.Unset = o.withoutDatabase(); without {
+			return d
+		}
 	}
 	const want = "a Postgres address such as postgres://user:password@host:5432/regrow" //nolint:gosec // an example, not a credential
 	secret, path := o.secretOrPublic("url", want, withoutPassword)
@@ -69,17 +72,17 @@ func readDatabase(o *object) Database {
 
 // withoutDatabase tells whether the file names no database, or only by
 // variables that are not set, as the example does.
-func (o *object) withoutDatabase() bool {
+func (o *object) withoutDatabase() (without bool, unset []string) {
 	if o.has("url_file") {
-		return false
+		return false, nil
 	}
 	if !o.has("url") {
 		o.known = append(o.known, "url", "url_file")
-		return true
+		return true, nil
 	}
 	n := o.node.entry("url").value
 	if n.kind != textKind {
-		return false
+		return false, nil
 	}
 	lookup := func(name string) (string, bool) {
 		value, _ := o.r.opts.LookupEnv(name)
@@ -87,11 +90,11 @@ func (o *object) withoutDatabase() bool {
 	}
 	e := expand(n.text, lookup)
 	if e.value != "" || len(e.problems) > 0 || len(e.variables) == 0 {
-		return false
+		return false, nil
 	}
 	o.known = append(o.known, "url", "url_file")
 	o.r.warn(n.at, join(o.path, "url"), "%s is not set or empty; development mode uses a private Postgres", strings.Join(e.variables, ", "))
-	return true
+	return true, e.variables
 }
 
 // isPostgres tells an address or a keyword/value string from anything else. The
