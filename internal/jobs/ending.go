@@ -78,11 +78,17 @@ func (n *notYetError) Error() string { return n.text }
 
 // tidied clears the run's own override, if it still stands, and, where that is
 // wanted, cancels what Octopus does for the run and removes its new targets,
-// before the run ends. While Octopus cannot be reached the end is put off, because
+// before the run ends. What may only now be made for the run is waited for, or
+// nobody would find it. While Octopus cannot be reached the end is put off, because
 // a run that came next could do nothing either, but not for longer than the stage
 // had.
 func (x *execution) tidied(ctx context.Context, end ending) ending {
 	x.decidedEnd = end
+	if left := x.settlesAt.Sub(x.Now()); left > 0 {
+		x.atEnd = append(x.atEnd, x.decide)
+		message := sentence(end.message) + " Before the run ends, a request that got no answer may still have its effect."
+		return ending{kind: endRetry, message: message, pause: left}
+	}
 	for _, part := range []struct {
 		doing, undone string
 		tidy          func(context.Context, *ending) error
@@ -97,6 +103,7 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 		if err == nil {
 			continue
 		}
+		x.noteSettling(err)
 		if open := x.putOff(ctx, err, sentence(end.message)+" "+part.doing); open != nil {
 			x.atEnd = append(x.atEnd, x.decide)
 			return *open

@@ -49,6 +49,8 @@ type execution struct {
 	pauses []pipeline.Pause
 	// refusedByFreeze tells that Octopus has refused a deployment for a freeze.
 	refusedByFreeze bool
+	// settlesAt is when the requests that got no answer must have had their effect.
+	settlesAt time.Time
 	// decidedEnd is how the run is going to end while it is tidied up.
 	decidedEnd ending
 	// tookOut tells that targets of the run have been taken out.

@@ -27,6 +27,9 @@ func (x *execution) finish(ctx context.Context, end ending, complete completeFun
 		if err != nil {
 			return err
 		}
+		if err := x.writeSettling(ctx, q, &run); err != nil {
+			return err
+		}
 		for _, write := range x.atEnd {
 			if err := write(ctx, q); err != nil {
 				return err
@@ -154,7 +157,7 @@ func (x *execution) writeRetry(ctx context.Context, tx pgx.Tx, run store.Run, en
 }
 
 // park lets the run wait without a job for a while, at the longest until its
-// deadline. A run that is to be cancelled does not wait; one that is paused is
+// deadline, at the shortest until what is under way has settled. A run that is to be cancelled does not wait; one that is paused is
 // not woken by events.
 func (x *execution) park(ctx context.Context, tx pgx.Tx, run store.Run, pause time.Duration, reason string, paused bool) error {
 	if pause == 0 || run.CancelRequestedAt != nil && x.run.CancelRequestedAt == nil {
@@ -165,6 +168,13 @@ func (x *execution) park(ctx context.Context, tx pgx.Tx, run store.Run, pause ti
 	if deadline := run.DeadlineAt; deadline != nil && deadline.After(now) && deadline.Before(next) {
 		next = *deadline
 	}
+	if x.settles(run) && next.Before(*run.SettlesAt) {
+		next, paused = *run.SettlesAt, true
+	}
+	return x.parkUntil(ctx, tx, run, next, reason, paused)
+}
+
+func (e *Engine) parkUntil(ctx context.Context, tx pgx.Tx, run store.Run, next time.Time, reason string, paused bool) error {
 	if err := store.New(tx).ParkRun(ctx, store.ParkRunParams{ID: run.ID, NextCheckAt: next, Paused: paused, Reason: reason}); err != nil {
 		return fmt.Errorf("parking the run: %w", err)
 	}

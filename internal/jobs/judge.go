@@ -44,6 +44,7 @@ func (k endKind) String() string {
 // judge turns what a stage returned into an ending, and tidies up when the run is
 // about to end.
 func (x *execution) judge(ctx context.Context, result outcome, err error) ending {
+	x.noteSettling(err)
 	failed := asFailure(err)
 	known, isDecided := errors.AsType[*decidedError](err)
 	switch {

@@ -276,9 +276,13 @@ func (e *Engine) resumeAll(ctx context.Context, tx pgx.Tx, runs []store.LockActi
 	return nil
 }
 
-// resume has a new River job go on with the run's stage. The job that could act
-// for the run before has lost its right with this.
+// resume has a new River job go on with the run's stage, once what is under way
+// for the run has settled. The job that could act for the run before has lost its
+// right with this.
 func (e *Engine) resume(ctx context.Context, tx pgx.Tx, run store.Run, reason string) error {
+	if e.settles(run) {
+		return e.parkUntil(ctx, tx, run, *run.SettlesAt, reason, true)
+	}
 	jobID, err := e.insertJob(ctx, tx, run.ID, run.Stage)
 	if err != nil {
 		return err

@@ -218,7 +218,7 @@ func (q *Queries) RedeliveriesOf(ctx context.Context, id uuid.UUID) ([]uuid.UUID
 }
 
 const runsOfDelivery = `-- name: RunsOfDelivery :many
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where delivery_id = $1 order by pipeline
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where delivery_id = $1 order by pipeline
 `
 
 func (q *Queries) RunsOfDelivery(ctx context.Context, deliveryID uuid.UUID) ([]Run, error) {
@@ -279,6 +279,7 @@ func (q *Queries) RunsOfDelivery(ctx context.Context, deliveryID uuid.UUID) ([]R
 			&i.RollbackReason,
 			&i.RollbackWay,
 			&i.RollbackRun,
+			&i.SettlesAt,
 		); err != nil {
 			return nil, err
 		}

@@ -122,6 +122,7 @@ type Run struct {
 	RollbackReason       *string
 	RollbackWay          *string
 	RollbackRun          *uuid.UUID
+	SettlesAt            *time.Time
 }
 
 type RunEvent struct {

@@ -249,7 +249,7 @@ func (q *Queries) LiftPause(ctx context.Context, arg LiftPauseParams) (Pause, er
 }
 
 const lockIfHeld = `-- name: LockIfHeld :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 and held_since is not null and status = 'waiting' for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where id = $1 and held_since is not null and status = 'waiting' for update skip locked
 `
 
 // Returns no row when nothing holds the run any more, or somebody else is at it.
@@ -305,6 +305,7 @@ func (q *Queries) LockIfHeld(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -403,7 +404,7 @@ select id, pipeline, number, status, stage, lane, commit_sha, reason, coalesce(s
 from runs where status in ('running', 'waiting')
 union all
 select id, pipeline, number, status, stage, lane, commit_sha, reason, created_at, queue_position, queued from (
-    select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, row_number() over (partition by lane order by queue_position) as place, count(*) over (partition by lane) as queued
+    select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at, row_number() over (partition by lane order by queue_position) as place, count(*) over (partition by lane) as queued
     from runs where status = 'queued'
 ) waiting where place <= $1::bigint
 order by lane, queue_position

@@ -267,7 +267,7 @@ func (q *Queries) SearchJobs(ctx context.Context, arg SearchJobsParams) ([]Searc
 
 const searchRuns = `-- name: SearchRuns :many
 
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs
 where ($1::text is null or pipeline = $1)
   and ($2::bigint is null or number = $2)
   and ($3::text is null or status = $3)
@@ -361,6 +361,7 @@ func (q *Queries) SearchRuns(ctx context.Context, arg SearchRunsParams) ([]Run, 
 			&i.RollbackReason,
 			&i.RollbackWay,
 			&i.RollbackRun,
+			&i.SettlesAt,
 		); err != nil {
 			return nil, err
 		}

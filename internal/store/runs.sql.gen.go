@@ -147,7 +147,7 @@ const endRun = `-- name: EndRun :one
 update runs set status = $1, reason = $2, remedy = $3, retry_from = $4, job_id = null, lease_until = null,
     next_check_at = null, paused = false, deadline_at = null, freeze_name = null, freeze_until = null, held_since = null, ending = null, ended_at = $5::timestamptz
 where id = $6
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at
 `
 
 type EndRunParams struct {
@@ -218,6 +218,7 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -267,7 +268,7 @@ func (q *Queries) ExtendLease(ctx context.Context, arg ExtendLeaseParams) (int64
 }
 
 const getRun = `-- name: GetRun :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where id = $1
 `
 
 func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
@@ -322,6 +323,7 @@ func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -345,7 +347,7 @@ const insertRun = `-- name: InsertRun :one
 insert into runs (id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url,
     status, stage, reason, created_at, rollback_of, restores)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'queued', $15, $16, $17, $18::uuid, $19::uuid)
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at
 `
 
 type InsertRunParams struct {
@@ -442,6 +444,7 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -531,7 +534,7 @@ func (q *Queries) LaneToEnter(ctx context.Context, arg LaneToEnterParams) ([]Lan
 }
 
 const lastProvisionInLane = `-- name: LastProvisionInLane :one
-select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.freeze_name, runs.freeze_until, runs.freeze_override_reason, runs.freeze_override_by, runs.held_since, runs.cancel_tasks, runs.ending, runs.rollback_of, runs.restores, runs.rollback_delivery, runs.rollback_by, runs.rollback_reason, runs.rollback_way, runs.rollback_run from runs join stages on stages.run_id = runs.id and stages.stage = 'provision'
+select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.freeze_name, runs.freeze_until, runs.freeze_override_reason, runs.freeze_override_by, runs.held_since, runs.cancel_tasks, runs.ending, runs.rollback_of, runs.restores, runs.rollback_delivery, runs.rollback_by, runs.rollback_reason, runs.rollback_way, runs.rollback_run, runs.settles_at from runs join stages on stages.run_id = runs.id and stages.stage = 'provision'
 where runs.lane = $1 and runs.id <> $2 and runs.lane_turn is not null
   and (stages.result ? 'release_id' or stages.result -> 'previous' ? 'release_id')
 order by runs.lane_turn desc limit 1
@@ -596,6 +599,7 @@ func (q *Queries) LastProvisionInLane(ctx context.Context, arg LastProvisionInLa
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -612,8 +616,8 @@ func (q *Queries) LastRunNumber(ctx context.Context, name string) (int64, error)
 }
 
 const latestRunPerPipeline = `-- name: LatestRunPerPipeline :many
-select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.freeze_name, runs.freeze_until, runs.freeze_override_reason, runs.freeze_override_by, runs.held_since, runs.cancel_tasks, runs.ending, runs.rollback_of, runs.restores, runs.rollback_delivery, runs.rollback_by, runs.rollback_reason, runs.rollback_way, runs.rollback_run from pipelines cross join lateral (
-    select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs of where of.pipeline = pipelines.name order by of.id desc limit 1
+select runs.id, runs.pipeline, runs.number, runs.delivery_id, runs.server, runs.lane, runs.config, runs.repository, runs.ref, runs.commit_sha, runs.message, runs.author, runs.version, runs.commit_url, runs.status, runs.stage, runs.round, runs.queue_position, runs.lane_turn, runs.reason, runs.remedy, runs.retry_from, runs.superseded_by, runs.job_id, runs.lease_until, runs.wakes, runs.next_check_at, runs.paused, runs.deadline_at, runs.cancel_requested_at, runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.freeze_name, runs.freeze_until, runs.freeze_override_reason, runs.freeze_override_by, runs.held_since, runs.cancel_tasks, runs.ending, runs.rollback_of, runs.restores, runs.rollback_delivery, runs.rollback_by, runs.rollback_reason, runs.rollback_way, runs.rollback_run, runs.settles_at from pipelines cross join lateral (
+    select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs of where of.pipeline = pipelines.name order by of.id desc limit 1
 ) runs
 `
 
@@ -675,6 +679,7 @@ func (q *Queries) LatestRunPerPipeline(ctx context.Context) ([]Run, error) {
 			&i.RollbackReason,
 			&i.RollbackWay,
 			&i.RollbackRun,
+			&i.SettlesAt,
 		); err != nil {
 			return nil, err
 		}
@@ -727,7 +732,7 @@ func (q *Queries) LockActiveOnServer(ctx context.Context, server string) ([]Lock
 }
 
 const lockIfDue = `-- name: LockIfDue :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 and status = 'waiting' and next_check_at <= $2::timestamptz
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where id = $1 and status = 'waiting' and next_check_at <= $2::timestamptz
 for update skip locked
 `
 
@@ -789,12 +794,13 @@ func (q *Queries) LockIfDue(ctx context.Context, arg LockIfDueParams) (Run, erro
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
 
 const lockIfExpired = `-- name: LockIfExpired :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked
 `
 
 // Returns no row when the run is leased again, or somebody else is at it.
@@ -850,6 +856,7 @@ func (q *Queries) LockIfExpired(ctx context.Context, id uuid.UUID) (Run, error) 
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -865,7 +872,7 @@ func (q *Queries) LockLane(ctx context.Context, lane string) error {
 }
 
 const lockNextInLane = `-- name: LockNextInLane :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where lane = $1 and status = 'queued' order by queue_position limit 1 for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where lane = $1 and status = 'queued' order by queue_position limit 1 for update skip locked
 `
 
 // The run that is first in the lane's queue and not being cancelled just now.
@@ -921,6 +928,7 @@ func (q *Queries) LockNextInLane(ctx context.Context, lane string) (Run, error) 
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -941,7 +949,7 @@ func (q *Queries) LockProject(ctx context.Context, arg LockProjectParams) error 
 }
 
 const lockRun = `-- name: LockRun :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 for update
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where id = $1 for update
 `
 
 func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
@@ -996,12 +1004,13 @@ func (q *Queries) LockRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
 
 const lockRunIfFree = `-- name: LockRunIfFree :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run from runs where id = $1 for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where id = $1 for update skip locked
 `
 
 // Returns no row when somebody else holds the run just now.
@@ -1057,6 +1066,7 @@ func (q *Queries) LockRunIfFree(ctx context.Context, id uuid.UUID) (Run, error) 
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -1222,12 +1232,27 @@ func (q *Queries) RunsInLane(ctx context.Context, lane string) ([]RunsInLaneRow,
 	return items, nil
 }
 
+const settleRun = `-- name: SettleRun :exec
+update runs set settles_at = $1::timestamptz where id = $2
+`
+
+type SettleRunParams struct {
+	SettlesAt time.Time
+	ID        uuid.UUID
+}
+
+// Nobody goes on with the run before: a request may have its effect until then.
+func (q *Queries) SettleRun(ctx context.Context, arg SettleRunParams) error {
+	_, err := q.db.Exec(ctx, settleRun, arg.SettlesAt, arg.ID)
+	return err
+}
+
 const startRun = `-- name: StartRun :one
 update runs set status = 'running', stage = $1, job_id = $2::bigint,
     started_at = coalesce(started_at, $3::timestamptz), lane_turn = nextval('lane_order'), round = $4, ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
-    cancel_requested_at = null, cancel_reason = '', cancel_tasks = false, held_since = null, freeze_override_reason = null, freeze_override_by = null
+    cancel_requested_at = null, cancel_reason = '', cancel_tasks = false, held_since = null, settles_at = null, freeze_override_reason = null, freeze_override_by = null
 where id = $5
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at
 `
 
 type StartRunParams struct {
@@ -1297,6 +1322,7 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) (Run, error)
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }
@@ -1339,7 +1365,7 @@ func (q *Queries) StrandedLanes(ctx context.Context) ([]string, error) {
 const supersedeQueued = `-- name: SupersedeQueued :many
 update runs set status = 'superseded', superseded_by = $1::uuid, reason = $2, ended_at = $3::timestamptz
 where id = any($4::uuid[]) and status = 'queued'
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at
 `
 
 type SupersedeQueuedParams struct {
@@ -1413,6 +1439,7 @@ func (q *Queries) SupersedeQueued(ctx context.Context, arg SupersedeQueuedParams
 			&i.RollbackReason,
 			&i.RollbackWay,
 			&i.RollbackRun,
+			&i.SettlesAt,
 		); err != nil {
 			return nil, err
 		}
@@ -1429,7 +1456,7 @@ update runs set status = 'running', paused = false,
     lease_until = clock_timestamp() + make_interval(secs => $1::float8),
     deadline_at = coalesce(deadline_at, $2::timestamptz)
 where id = $3 and job_id = $4::bigint and (lease_until is null or lease_until <= clock_timestamp())
-returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run
+returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at
 `
 
 type TakeLeaseParams struct {
@@ -1498,6 +1525,7 @@ func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (Run, erro
 		&i.RollbackReason,
 		&i.RollbackWay,
 		&i.RollbackRun,
+		&i.SettlesAt,
 	)
 	return i, err
 }

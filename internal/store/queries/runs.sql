@@ -83,7 +83,7 @@ select * from runs where lane = $1 and status = 'queued' order by queue_position
 -- A queued run takes its lane, or a failed one takes it again.
 update runs set status = 'running', stage = sqlc.arg('stage'), job_id = sqlc.arg('job_id')::bigint,
     started_at = coalesce(started_at, sqlc.arg('now')::timestamptz), lane_turn = nextval('lane_order'), round = sqlc.arg('round'), ended_at = null, reason = '', remedy = '', retry_from = null, next_check_at = null, paused = false, deadline_at = null,
-    cancel_requested_at = null, cancel_reason = '', cancel_tasks = false, held_since = null, freeze_override_reason = null, freeze_override_by = null
+    cancel_requested_at = null, cancel_reason = '', cancel_tasks = false, held_since = null, settles_at = null, freeze_override_reason = null, freeze_override_by = null
 where id = sqlc.arg('id')
 returning *;
 
@@ -116,6 +116,10 @@ where id = sqlc.arg('id');
 update runs set status = 'waiting', job_id = null, lease_until = null, next_check_at = sqlc.arg('next_check_at')::timestamptz,
     paused = sqlc.arg('paused'), reason = sqlc.arg('reason')
 where id = sqlc.arg('id');
+
+-- name: SettleRun :exec
+-- Nobody goes on with the run before: a request may have its effect until then.
+update runs set settles_at = sqlc.arg('settles_at')::timestamptz where id = sqlc.arg('id');
 
 -- name: EndRun :one
 update runs set status = sqlc.arg('status'), reason = sqlc.arg('reason'), remedy = sqlc.arg('remedy'), retry_from = sqlc.narg('retry_from'), job_id = null, lease_until = null,
