@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/textproto"
 	"os"
 	"strings"
@@ -76,7 +75,7 @@ func (p *plan) perform(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	body, err := readPayload(p.payload, s.In)
+	body, err := readPayload(ctx, p.payload, s.In)
 	if err != nil {
 		return err
 	}
@@ -100,21 +99,6 @@ func (s *session) showPlan(plan client.Plan) error {
 		return s.printJSON(plan)
 	}
 	return s.screen.Plan(plan)
-}
-
-func readPayload(name string, in io.Reader) ([]byte, error) {
-	if name == "-" {
-		body, err := io.ReadAll(in)
-		if err != nil {
-			return nil, fmt.Errorf("reading the payload from the standard input: %w", err)
-		}
-		return body, nil
-	}
-	body, err := os.ReadFile(name)
-	if err != nil {
-		return nil, usagef("reading the payload: %v", err)
-	}
-	return body, nil
 }
 
 // readHeaders reads headers as curl takes them.

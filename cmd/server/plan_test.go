@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -155,4 +156,43 @@ func TestMistakesInPlans(t *testing.T) {
 	}
 	f.answering("POST /api/v1/plan", http.StatusUnprocessableEntity, problem(422, `there is no source "hub"`, ""))
 	f.regrow(t.Context(), "plan", "--source", "hub", "--payload", file).want(t, exitRefused, "", `There is no source "hub".`)
+}
+
+// endless is a source of bytes that never ends.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestPlanReadsNoMoreThanAnySourceTakes(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	f := newPlanServer(t, aPlan())
+	args := []string{"plan", "--source", "build", "--server", f.url, "--payload"}
+	const want = "holds more than 25000000 bytes"
+	if code := execute(t.Context(), "1.2.3", append(args, "-"), endless{}, &out, &errs); code != exitRefused || !strings.Contains(errs.String(), want) {
+		t.Errorf("from the standard input: exit %d: %s", code, &errs)
+	}
+	large := payload(t, "")
+	if err := os.Truncate(large, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	f.regrow(t.Context(), append(args[:3:3], "--payload", large)...).want(t, exitRefused, "", want)
+}
+
+// patient is an input on which nothing comes.
+type patient struct{ asked context.CancelFunc }
+
+func (p patient) Read([]byte) (int, error) {
+	p.asked()
+	select {}
+}
+
+func TestPlanIsInterruptedWhileItReads(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	var out, errs bytes.Buffer
+	code := execute(ctx, "1.2.3", []string{"plan", "--source", "build", "--payload", "-"}, patient{interrupt}, &out, &errs)
+	if code != exitInterrupted {
+		t.Errorf("exit %d: %s", code, &errs)
+	}
 }

@@ -15,6 +15,10 @@ const (
 	defaultHeader     = "X-Regrow-Token"
 )
 
+// LargestBody is the most bytes of a webhook that a source can be told to take:
+// what GitHub sends at most.
+const LargestBody = Size(25_000_000)
+
 // reservedSource is the source of the runs that people start through the API.
 const reservedSource = "api"
 
@@ -22,7 +26,7 @@ func readSource(o *object) Source {
 	s := Source{
 		Name:              o.name(),
 		Kind:              required(o, "kind", choice(GitHub, Generic, Octopus)),
-		MaxBody:           optional(o, "max_body", size(1000, 25_000_000), defaultMaxBody),
+		MaxBody:           optional(o, "max_body", size(1000, LargestBody), defaultMaxBody),
 		RequestsPerMinute: o.integer("requests_per_minute", defaultSourceRate, 1, 100_000),
 	}
 	if s.Name == reservedSource {
