@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -99,11 +100,17 @@ func (s *session) printJSON(answer any) error {
 	return printJSON(s.out, answer)
 }
 
-// explain adds to an error of the network what to do about it.
+// explain adds what to do to an error of the network, and to one of the token, about
+// which the server knows nothing of flags.
 func (s *session) explain(err error) error {
 	_, unanswered := errors.AsType[*url.Error](err)
 	_, broken := errors.AsType[net.Error](err)
+	problem, refused := errors.AsType[*client.Error](err)
 	switch {
+	case refused && problem.Status == http.StatusUnauthorized && problem.Remedy == "":
+		told := *problem
+		told.Remedy = "put a token of the configuration's api.tokens into REGROW_TOKEN, or name a file that holds it with --token-file"
+		return &told
 	case errors.Is(err, context.Canceled):
 		return err
 	case unanswered:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -24,6 +25,9 @@ func (c *configFile) load(development bool) (*config.Config, error) {
 	loaded, err := config.Load(c.path, config.Options{Development: development})
 	if problems, ok := errors.AsType[config.Problems](err); ok {
 		return nil, fmt.Errorf("%s has %s:\n%w", c.path, countProblems(len(problems)), problems)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; name the file with --config or REGROW_CONFIG", err)
 	}
 	return loaded, err
 }

@@ -27,7 +27,7 @@ func (s *session) find(ctx context.Context, name string) (uuid.UUID, error) {
 	if numbered {
 		n, err := strconv.ParseInt(number, 10, 64)
 		if err != nil || n < 1 || pipeline == "" {
-			return uuid.Nil, usagef("%q names no run: after the # of PIPELINE#NUMBER comes a number from 1 on", name)
+			return uuid.Nil, usagef("%q names no run; write PIPELINE#NUMBER with a number from 1 on, such as hello-world#12", name)
 		}
 		asked.Number = &n
 	}

@@ -44,7 +44,7 @@ func (k *requestKey) explain(s *session, err error, sure string) error {
 	problem, answered := errors.AsType[*client.Error](err)
 	switch {
 	case err == nil, answered && problem.Status < http.StatusInternalServerError:
-		return err
+		return s.explain(err)
 	case answered: // only the problem is told
 		told := *problem
 		told.Remedy = strings.TrimPrefix(told.Remedy+fmt.Sprintf("; to be sure that %s, repeat it with --idempotency-key %s", sure, k.id), "; ")

@@ -133,7 +133,7 @@ func TestMistakesInCalls(t *testing.T) {
 		"not a server":          {"runs list --server example.com", "is no address of a server"},
 		"no token file":         {"runs list --token-file /nowhere/token", "reading the token"},
 		"two tokens":            {"runs list --token a --token-file b", "[token token-file]"},
-		"not a number of a run": {"runs show hello-world#x", "after the # of PIPELINE#NUMBER"},
+		"not a number of a run": {"runs show hello-world#x", "such as hello-world#12"},
 		"two branches":          {"trigger -p x --branch a --ref refs/heads/a", "[branch ref]"},
 		"no commit":             {"trigger -p x --no-git", "say which commit"},
 		"short commit":          {"trigger -p x --no-git --commit 4f0b1c5a", "is no full commit id"},
@@ -226,4 +226,25 @@ func TestProxiesAreNotTakenForTheServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The server knows tokens, and nothing of where this program takes one from.
+func TestATokenThatIsMissingIsAskedFor(t *testing.T) {
+	t.Parallel()
+	f := newFakeServer(t, aRun(client.RunStatusRunning), client.RunDetail{})
+	refusal := problem(http.StatusUnauthorized, "the token is none of the configuration's", "")
+	for request, args := range map[string][]string{
+		"GET /api/v1/lanes":   {"lanes"},
+		"POST /api/v1/runs":   triggered(),
+		"POST /api/v1/pauses": {"pause", "--all", "--reason", "fire"},
+	} {
+		f.answering(request, http.StatusUnauthorized, refusal)
+		f.regrow(t.Context(), args...).want(t, exitRefused, "", "What to do: Put a token of the configuration's api.tokens into REGROW_TOKEN")
+	}
+}
+
+func TestAConfigurationThatIsMissingIsAskedFor(t *testing.T) {
+	t.Parallel()
+	perform(t.Context(), "config", "check", "--config", "/nowhere/regrow.yaml").
+		want(t, exitFailed, "", "name the file with --config or REGROW_CONFIG")
 }
