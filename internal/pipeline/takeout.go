@@ -4,7 +4,7 @@ import "fmt"
 
 // TakeOut is what may be removed of the new targets of a run that has failed.
 type TakeOut struct {
-	// Remove are the run's own new targets.
+	// Remove are the targets that count as the run's own.
 	Remove []Target
 	// Serving are the old targets that are available.
 	Serving []Target
@@ -15,9 +15,11 @@ type TakeOut struct {
 	Short string
 }
 
-// PlanTakeOut decides which new targets of a failed run may go. Baseline holds
-// the targets that stood before it, foreign those that other runs know. As many
-// old targets as minimum have to be available, or all where there were fewer,
+// PlanTakeOut decides which new targets of a failed run may go: all that stand and
+// are neither in baseline, which stood before it, nor in foreign, which other runs
+// know. Who has registered a target is not to be seen, so one that somebody has
+// registered by hand since the baseline was recorded counts as the run's own. As
+// many old targets as minimum have to be available, or all where there were fewer,
 // and at least one.
 func PlanTakeOut(targets []Target, baseline, foreign map[string]bool, minimum int) TakeOut {
 	var t TakeOut
