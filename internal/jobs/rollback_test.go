@@ -259,6 +259,30 @@ func TestRollbackOfAFailedRun(t *testing.T) {
 	}
 }
 
+// A retry is another round: what an operator wanted of the one before is over.
+func TestRetryAfterARollback(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: keepOld})
+	w.failOnTargets()
+	run := w.commit(w.pipeline(quick, func(p *pipeline.Pipeline) { p.Verify.Redeployments = 1 }), "aaaaaaaaaa")
+	w.untilDone(run.ID, pipeline.Failed)
+	w.sim.Advance(5 * time.Minute)
+	w.mustRollback(run.ID)
+	w.wantTakenOut(w.untilDone(run.ID, pipeline.Failed), 2)
+
+	if again := w.retry(run.ID, ""); again.RollbackWay != nil || again.RollbackDelivery != nil || again.Stage != pipeline.Provision {
+		t.Errorf("the retry from %s is to be rolled back, too: %+v", again.Stage, again)
+	}
+	again := w.untilDone(run.ID, pipeline.Failed)
+	if got := w.effects(simulator.MachineDeleted); got != 2 || len(w.standing()) != 4 {
+		t.Errorf("%d targets were deleted, %d stand: %s", got, len(w.standing()), again.Reason)
+	}
+	w.sim.Faults().Clear()
+	w.retry(run.ID, pipeline.Provision)
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.wantRefusal(run.ID, "has nothing good to go back to")
+}
+
 // Where the deployment has stopped the old targets, the run's end makes the run
 // that puts the last good release on new infrastructure, once.
 func TestRollbackWhenTheOldGenerationIsStopped(t *testing.T) {

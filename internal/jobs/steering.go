@@ -33,6 +33,9 @@ func (e *Engine) Retry(ctx context.Context, tx pgx.Tx, id uuid.UUID, from pipeli
 	if err := q.ResetStages(ctx, store.ResetStagesParams{RunID: run.ID, Position: position}); err != nil {
 		return run, fmt.Errorf("resetting the stages from %s on: %w", from, err)
 	}
+	if err := q.ForgetRollback(ctx, run.ID); err != nil {
+		return run, fmt.Errorf("forgetting the rollback of the round before: %w", err)
+	}
 	message := fmt.Sprintf("%s asked for a retry from %s.", by, from)
 	if err := record(ctx, q, run, e.Now(), eventRetry, message, map[string]any{"by": by, "from": from}); err != nil {
 		return run, err

@@ -27,6 +27,16 @@ func (q *Queries) DecideEnding(ctx context.Context, arg DecideEndingParams) erro
 	return err
 }
 
+const forgetRollback = `-- name: ForgetRollback :exec
+update runs set rollback_delivery = null, rollback_by = null, rollback_reason = null, rollback_way = null, rollback_run = null where id = $1
+`
+
+// A retry is another round, which nobody wants to get away from yet.
+func (q *Queries) ForgetRollback(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, forgetRollback, id)
+	return err
+}
+
 const goFirst = `-- name: GoFirst :exec
 update runs set queue_position = (select min(others.queue_position) from runs others where others.lane = runs.lane and others.status = 'queued') - 1
 where runs.id = $1 and runs.status = 'queued'

@@ -35,6 +35,10 @@ where id = sqlc.arg('id');
 -- The old generation does not serve any more, and nothing good is known.
 update runs set rollback_way = 'none' where id = $1 and rollback_way = 'return';
 
+-- name: ForgetRollback :exec
+-- A retry is another round, which nobody wants to get away from yet.
+update runs set rollback_delivery = null, rollback_by = null, rollback_reason = null, rollback_way = null, rollback_run = null where id = $1;
+
 -- name: GoodRuns :many
 -- The runs of the pipeline that succeeded in the lane before the turn, newest
 -- first, without the releases that an operator got away from after they had
