@@ -37,19 +37,36 @@ func override(ctx context.Context, x *execution) (outcome, error) {
 // clearOverride removes the run's own override, if it still stands, and tells
 // whether it did.
 func (x *execution) clearOverride(ctx context.Context) (cleared bool, err error) {
-	release := x.results.createRelease
-	if release.ReleaseID == "" || x.run.Stage.Before(pipeline.Override) {
-		return false, nil
+	place := x.located()
+	for _, release := range x.overridden() {
+		if x.octopus == nil {
+			return cleared, errOtherServer
+		}
+		err := x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
+			did, err := x.octopus.ClearOverride(ctx, release.ProjectID, place.EnvironmentID, place.TenantID, release.ReleaseID)
+			cleared = cleared || did
+			return err
+		})
+		if err != nil {
+			return cleared, err
+		}
 	}
-	if x.octopus == nil {
-		return false, errOtherServer
+	return cleared, nil
+}
+
+// overridden are the releases that the run's override may name: this round's, and
+// that of the round before, whose end may not have been able to clear it.
+func (x *execution) overridden() []releaseResult {
+	var releases []releaseResult
+	r := x.results.createRelease
+	if r.Previous != nil {
+		releases = append(releases, *r.Previous)
 	}
-	err = x.withProject(ctx, release.ProjectID, func(ctx context.Context) error {
-		cleared, err = x.octopus.ClearOverride(ctx, release.ProjectID,
-			x.results.provision.EnvironmentID, x.results.provision.TenantID, release.ReleaseID)
-		return err
-	})
-	return cleared, err
+	again := r.Previous != nil && r.Previous.ReleaseID == r.ReleaseID
+	if r.ReleaseID != "" && !again && !x.run.Stage.Before(pipeline.Override) {
+		releases = append(releases, r)
+	}
+	return releases
 }
 
 // errOtherServer says that Octopus cannot be asked any more.

@@ -55,6 +55,8 @@ type provisionResult struct {
 	freezeRefusal
 	// Doubtful tells that a pause held the run since the targets were recorded.
 	Doubtful bool `json:"doubtful,omitempty"`
+	// Deletions are the new targets that regrow itself has set out to delete.
+	Deletions []string `json:"deletions,omitempty"`
 	// CancelledTasks are those that Octopus was asked to cancel with the run.
 	CancelledTasks []string `json:"cancelled_tasks,omitempty"`
 	// Previous is what an earlier round of the run has made.
@@ -67,6 +69,8 @@ type releaseResult struct {
 	ReleaseVersion string `json:"release_version,omitempty"`
 	ReleaseURL     string `json:"release_url,omitempty"`
 	gitState
+	// Previous is what an earlier round of the run has made.
+	Previous *releaseResult `json:"previous,omitempty"`
 }
 
 type overrideResult struct {

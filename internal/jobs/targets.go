@@ -41,11 +41,19 @@ func (x *execution) inOctopus(ctx context.Context, roles []string) ([]octopus.Ta
 
 // ownTargets selects them.
 func (x *execution) ownTargets(roles []string) octopus.TargetQuery {
-	return octopus.TargetQuery{
-		EnvironmentID: x.results.provision.EnvironmentID,
-		TenantID:      x.results.provision.TenantID,
-		Roles:         roles,
+	place := x.located()
+	return octopus.TargetQuery{EnvironmentID: place.EnvironmentID, TenantID: place.TenantID, Roles: roles}
+}
+
+// located is where the run deploys to, in Octopus' ids: where this round has found
+// that, or, as long as it has not found all of it, the one before.
+func (x *execution) located() provisionResult {
+	r := x.results.provision
+	missing := r.EnvironmentID == "" || r.ProjectID == "" || x.p.Tenant != "" && r.TenantID == ""
+	if missing && r.Previous != nil {
+		return *r.Previous
 	}
+	return r
 }
 
 // bothGenerations reads what the run knows of its targets, and what stands now.
@@ -60,7 +68,7 @@ func (x *execution) bothGenerations(ctx context.Context) (known map[string]store
 func (x *execution) asTarget(t octopus.Target) pipeline.Target {
 	return pipeline.Target{
 		ID: t.ID, Name: storable(t.Name), Health: t.HealthStatus, Disabled: t.IsDisabled,
-		Available: t.Available(), Environments: len(t.EnvironmentIDs), Others: t.Others(x.results.provision.TenantID),
+		Available: t.Available(), Environments: len(t.EnvironmentIDs), Others: t.Others(x.located().TenantID),
 		InUse: t.IsInProcess,
 	}
 }

@@ -69,7 +69,7 @@ func (q *Queries) ListStages(ctx context.Context, runID uuid.UUID) ([]Stage, err
 
 const resetStages = `-- name: ResetStages :exec
 update stages set status = 'pending', reason = '', started_at = null, ended_at = null,
-    result = case when stage <> 'provision' then '{}'
+    result = case when stage not in ('provision', 'create_release') then '{}'
         when result ? 'release_id' then jsonb_build_object('previous', result - 'previous')
         when result ? 'previous' then jsonb_build_object('previous', result -> 'previous')
         else '{}' end
@@ -81,9 +81,9 @@ type ResetStagesParams struct {
 	Position int16
 }
 
-// Sets the stages from the given position on back to pending. Provision keeps
-// what the last round has made that came as far as deploying: its targets may
-// still be registering.
+// Sets the stages from the given position on back to pending. Provision and
+// create_release keep what the last round has made that came as far as a release:
+// its targets may still be registering, its override may still stand.
 func (q *Queries) ResetStages(ctx context.Context, arg ResetStagesParams) error {
 	_, err := q.db.Exec(ctx, resetStages, arg.RunID, arg.Position)
 	return err

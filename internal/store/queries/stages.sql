@@ -14,11 +14,11 @@ update stages set status = $3, reason = $4, ended_at = sqlc.narg('ended_at') whe
 update stages set result = $3 where run_id = $1 and stage = $2;
 
 -- name: ResetStages :exec
--- Sets the stages from the given position on back to pending. Provision keeps
--- what the last round has made that came as far as deploying: its targets may
--- still be registering.
+-- Sets the stages from the given position on back to pending. Provision and
+-- create_release keep what the last round has made that came as far as a release:
+-- its targets may still be registering, its override may still stand.
 update stages set status = 'pending', reason = '', started_at = null, ended_at = null,
-    result = case when stage <> 'provision' then '{}'
+    result = case when stage not in ('provision', 'create_release') then '{}'
         when result ? 'release_id' then jsonb_build_object('previous', result - 'previous')
         when result ? 'previous' then jsonb_build_object('previous', result -> 'previous')
         else '{}' end
