@@ -15,8 +15,12 @@ import (
 // the run wants that: the tasks that the run itself has had made, and nobody
 // else's. Targets that come all the same are waited for by the next run.
 func (x *execution) tidyTasks(ctx context.Context, _ *ending) error {
-	if !x.run.CancelTasks || x.octopus == nil || !x.readable() {
+	x.tidying.tasks = x.run.CancelTasks
+	if !x.tidying.tasks {
 		return nil
+	}
+	if err := x.unable(); err != nil {
+		return err
 	}
 	tasks, err := x.ownTasks(ctx)
 	if err != nil {
@@ -108,3 +112,15 @@ func (x *execution) redeploymentTasks(ctx context.Context) ([]string, error) {
 
 // markerStart is what all of the run's markers begin with.
 func (x *execution) markerStart() string { return "[regrow run " + x.run.ID.String() }
+
+// leftToCancelTasks leaves the end of an execution that was past cancelling tasks
+// when an operator asked for that to one that is not. How the run ends stays.
+func (x *execution) leftToCancelTasks(ctx context.Context, q *store.Queries, end ending) (ending, error) {
+	if end.kind != endFail && end.kind != endCancel {
+		return end, nil
+	}
+	if err := x.decide(ctx, q); err != nil {
+		return end, err
+	}
+	return ending{kind: endRetry, message: "What Octopus does for the run is to be cancelled, too; another execution does that. " + end.message}, nil
+}

@@ -228,6 +228,36 @@ func TestCancelWithTasks(t *testing.T) {
 	})
 }
 
+// That tasks are to be cancelled, too, comes when the run's end is past that: it is
+// done all the same, and the run ends as it was going to.
+func TestCancelWithTasksWhileTheRunEnds(t *testing.T) {
+	t.Parallel()
+	for _, status := range []pipeline.Status{pipeline.Failed, pipeline.Cancelled} {
+		t.Run(string(status), func(t *testing.T) {
+			t.Parallel()
+			var w *world
+			cancel := func() { w.cancelWith(w.only(), pipeline.Cancellation{Reason: "really", By: "vic", Tasks: true}) }
+			w = newWorld(t, worldOptions{scene: keepOld, config: func(c *Config) {
+				wrap(c, func(o Octopus) Octopus { return interrupting{o, "before deletion", &sync.Once{}, cancel} })
+			}})
+			run := w.commit(w.pipeline(terminates), "aaaaaaaaaa")
+			if status == pipeline.Failed {
+				w.failOnTargets()
+			} else {
+				untilDeployed(w, run)
+				w.sim.Advance(5 * time.Minute)
+				w.cancel(run.ID)
+			}
+			ended := w.untilDone(run.ID, status)
+			w.wantTakenOut(ended, 2)
+			w.wantEvents(run.ID, map[string]int{eventNoTaskCancelled: 1})
+			if !strings.Contains(ended.Reason, "2 new targets are removed") {
+				t.Errorf("the reason is %q", ended.Reason)
+			}
+		})
+	}
+}
+
 // byTrigger are the deployments that Octopus has made by itself.
 func (w *world) byTrigger() []simulator.Entry {
 	return slices.DeleteFunc(w.sim.JournalOf(simulator.DeploymentCreated), func(e simulator.Entry) bool { return e.Actor != simulator.ActorAutoDeploy })

@@ -52,7 +52,7 @@ func (e *ending) add(format string, args ...any) {
 
 // decide writes how the run is going to end.
 func (x *execution) decide(ctx context.Context, q *store.Queries) error {
-	end := x.decidedEnd
+	end := x.tidying.end
 	d := decision{Status: pipeline.Failed, Message: end.message, Remedy: end.remedy, From: end.from}
 	if end.kind == endCancel {
 		d.Status = pipeline.Cancelled
@@ -76,6 +76,22 @@ type notYetError struct{ text string }
 
 func (n *notYetError) Error() string { return n.text }
 
+// tidying is what the parts of tidying up tell each other, in their order: tasks,
+// targets, machines, and the way back of a rollback.
+type tidying struct {
+	// end is how the run was going to end before the first of them.
+	end ending
+	// tasks tells that the run's tasks were to be cancelled when that was due.
+	tasks bool
+	// tookOut tells that targets of the run have been taken out.
+	tookOut bool
+	// gaveBack tells that the old generation has its place to itself again: no
+	// target of the run was left to be taken out.
+	gaveBack bool
+	// instead is what a new run puts out in this one's place; nil for none.
+	instead *goodRelease
+}
+
 // tidied clears the run's own override, if it still stands, and, where that is
 // wanted, cancels what Octopus does for the run and removes its new targets,
 // before the run ends. What may only now be made for the run is waited for, or
@@ -83,7 +99,7 @@ func (n *notYetError) Error() string { return n.text }
 // a run that came next could do nothing either, but not for longer than the stage
 // had.
 func (x *execution) tidied(ctx context.Context, end ending) ending {
-	x.decidedEnd = end
+	x.tidying.end = end
 	if left := x.settlesAt.Sub(x.Now()); left > 0 {
 		x.atEnd = append(x.atEnd, x.decide)
 		message := sentence(end.message) + " Before the run ends, a request that got no answer may still have its effect."
@@ -110,7 +126,10 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 		}
 		end.add("%s: %s", part.undone, sentence(err.Error()))
 	}
-	if x.rolledBack() && !x.gaveBack {
+	if x.tidying.tookOut {
+		end.from = pipeline.Provision
+	}
+	if x.rolledBack() && !x.tidying.gaveBack {
 		return x.putInstead(ctx, end)
 	}
 	return end
@@ -159,8 +178,19 @@ func (x *execution) mayTidyStill() bool {
 	return from == nil || x.Now().Sub(*from) < stageTime(x.run)
 }
 
-// readable tells whether this version of regrow can read all of the run.
-func (x *execution) readable() bool { return x.unreadable() == nil }
+// unable tells why nothing in Octopus can be tidied up; nil when it can be.
+func (x *execution) unable() error {
+	if x.unreadable() != nil {
+		return errUnreadable
+	}
+	if x.octopus == nil {
+		return errOtherServer
+	}
+	return nil
+}
+
+// errUnreadable says that it is not known what there is to do.
+var errUnreadable = &failure{message: "this version of regrow cannot read all that the run keeps"}
 
 // unreadable tells what of the run this version of regrow cannot read, nil when
 // it can read all.

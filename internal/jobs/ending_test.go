@@ -373,6 +373,27 @@ func configuredWays() map[string]wayToEnd {
 			},
 			status: pipeline.Cancelled, stage: pipeline.VerifyStage, leaves: "its own", reason: []string{"may still stand"},
 		},
+		"the server is not configured any more, and the run is cancelled with its tasks": {
+			before: untilVerifying,
+			end: func(w *world, run store.Run) {
+				w.restart(func(c *Config) { c.Servers = nil })
+				w.cancelWith(run.ID, pipeline.Cancellation{Reason: "enough", By: "test", Tasks: true})
+			},
+			status: pipeline.Cancelled, stage: pipeline.VerifyStage, leaves: "its own",
+			reason: []string{"What Octopus does for it could not be cancelled: The server is not configured as it was."},
+		},
+		"another version wrote the history, and the run is cancelled with its tasks": {
+			line:   func(p *pipeline.Pipeline) { p.OnFailure = pipeline.Terminate },
+			before: untilVerifying,
+			end: func(w *world, run store.Run) {
+				w.exec(`update stages set result = '["new"]' where run_id = $1 and stage = 'verify'`, run.ID)
+				w.cancelWith(run.ID, pipeline.Cancellation{Reason: "enough", By: "test", Tasks: true})
+			},
+			status: pipeline.Cancelled, stage: pipeline.VerifyStage, reason: []string{
+				"What Octopus does for it could not be cancelled: This version of regrow cannot read",
+				"Its new targets could not be removed: This version of regrow cannot read",
+			},
+		},
 		"the server is another one now": {
 			before: untilVerifying,
 			end: func(w *world, _ store.Run) {
@@ -561,6 +582,38 @@ func TestDecidedEndStays(t *testing.T) {
 	if ended := w.untilEnd(run.ID); ended.Status != pipeline.Failed || !strings.Contains(ended.Reason, "Octopus will not") {
 		t.Errorf("the run is %s: %s", ended.Status, ended.Reason)
 	}
+	if left := w.override(w.scene.ProjectID, w.scene.EnvironmentID); left != "" {
+		t.Errorf("the override to %s is left behind", left)
+	}
+}
+
+// An override that the end of a round could not clear is the run's own still when
+// that ends in the next round, before it has come to a release.
+func TestOverrideOfTheRoundBefore(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	w := newWorld(t, worldOptions{config: func(c *Config) {
+		wrap(c, func(o Octopus) Octopus {
+			return fails{Octopus: o, active: func() error {
+				if away.Load() {
+					return outage()
+				}
+				return nil
+			}}
+		})
+	}})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	untilVerifying(w, run)
+	w.fault(simulator.Fault{Status: http.StatusForbidden, Method: http.MethodPut, PathPattern: "/projects/", Times: 1, Body: `{"ErrorMessage":"You do not have permission: ProjectEdit."}`})
+	w.expire(run.ID)
+	if failed := w.untilEnd(run.ID); !strings.Contains(failed.Reason, "may still stand") {
+		t.Fatalf("the reason is %q", failed.Reason)
+	}
+	away.Store(true)
+	w.retry(run.ID, pipeline.Provision)
+	w.untilWaiting(run.ID, pipeline.Provision, "Octopus is away")
+	w.cancel(run.ID)
+	w.untilEnd(run.ID)
 	if left := w.override(w.scene.ProjectID, w.scene.EnvironmentID); left != "" {
 		t.Errorf("the override to %s is left behind", left)
 	}

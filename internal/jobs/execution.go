@@ -51,14 +51,8 @@ type execution struct {
 	refusedByFreeze bool
 	// settlesAt is when the requests that got no answer must have had their effect.
 	settlesAt time.Time
-	// decidedEnd is how the run is going to end while it is tidied up.
-	decidedEnd ending
-	// tookOut tells that targets of the run have been taken out.
-	tookOut bool
-	// gaveBack tells that no target of the run is left to be taken out.
-	gaveBack bool
-	// instead is what a new run puts out in this one's place; nil for none.
-	instead *goodRelease
+	// tidying is what is known of it while the run ends.
+	tidying tidying
 	// atEnd are written together with the end of the execution.
 	atEnd []func(context.Context, *store.Queries) error
 }

@@ -13,13 +13,10 @@ import (
 // that were taken out, once, and waits for it: a machine that Octopus does not
 // know any more is found by nobody else. Which those are it finds out itself.
 func (x *execution) tidyMachines(ctx context.Context, end *ending) error {
-	if !x.tookOut || x.p.FailureRunbook == "" {
+	if !x.tidying.tookOut || x.p.FailureRunbook == "" {
 		return nil
 	}
-	place := x.results.provision
-	if place.Previous != nil && place.ProjectID == "" {
-		place = *place.Previous
-	}
+	place := x.located()
 	runbook, err := x.octopus.Runbook(ctx, place.ProjectID, x.p.FailureRunbook)
 	if err != nil {
 		return err

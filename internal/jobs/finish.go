@@ -52,8 +52,9 @@ func (x *execution) finish(ctx context.Context, end ending, complete completeFun
 }
 
 func (x *execution) write(ctx context.Context, tx pgx.Tx, run store.Run, end ending) error {
-	if rolledBack(run) && !x.rolledBack() {
-		end = x.leftToRollback(end)
+	end, err := x.leftToAnother(ctx, store.New(tx), run, end)
+	if err != nil {
+		return err
 	}
 	if end.paused {
 		return x.writePause(ctx, tx, run, end)
@@ -79,6 +80,19 @@ func (x *execution) write(ctx context.Context, tx pgx.Tx, run store.Run, end end
 		return x.writeEnd(ctx, tx, run, params, eventRunFailed)
 	default:
 		return x.writeEnd(ctx, tx, run, store.EndRunParams{Status: pipeline.Cancelled, Reason: end.message, Remedy: end.remedy}, eventRunCancelled)
+	}
+}
+
+// leftToAnother leaves the end of the run to another execution when an operator has
+// asked meanwhile for something that this one knew nothing of.
+func (x *execution) leftToAnother(ctx context.Context, q *store.Queries, run store.Run, end ending) (ending, error) {
+	switch {
+	case rolledBack(run) && !x.rolledBack():
+		return x.leftToRollback(end), nil
+	case run.CancelTasks && !x.tidying.tasks:
+		return x.leftToCancelTasks(ctx, q, end)
+	default:
+		return end, nil
 	}
 }
 
@@ -195,14 +209,8 @@ func (x *execution) writeEnd(ctx context.Context, tx pgx.Tx, run store.Run, para
 			return err
 		}
 	}
-	if x.instead != nil {
-		if err := lockLane(ctx, q, run.Lane); err != nil {
-			return err
-		}
-		w := wish{*run.RollbackDelivery, *run.RollbackBy, *run.RollbackReason}
-		if _, err := x.enterRollback(ctx, tx, run, *x.instead, w); err != nil {
-			return err
-		}
+	if err := x.writeWayBack(ctx, tx, run); err != nil {
+		return err
 	}
 	return x.endRun(ctx, tx, run, params, kind)
 }

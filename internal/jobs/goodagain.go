@@ -17,7 +17,7 @@ import (
 // them from that, until the next deployment.
 func (x *execution) tidyRelease(ctx context.Context, end *ending) error {
 	bad := x.results.createRelease
-	if !x.rolledBack() || !x.gaveBack || bad.ReleaseID == "" {
+	if !x.rolledBack() || !x.tidying.gaveBack || bad.ReleaseID == "" {
 		return nil
 	}
 	current, err := x.currentRelease(ctx)

@@ -351,16 +351,35 @@ func (x *execution) putInstead(ctx context.Context, end ending) ending {
 	if refused, ok := errors.AsType[*pipeline.Refusal](err); ok {
 		end.add("%s", sentence(refused.Message))
 		end.remedy = refused.Remedy
-		x.atEnd = append(x.atEnd, func(ctx context.Context, q *store.Queries) error { return q.NoteNoWayBack(ctx, x.run.ID) })
 		return end
 	}
 	if err != nil {
 		x.atEnd = append(x.atEnd, x.decide)
 		return ending{kind: endRetry, message: sentence(err.Error()), pause: x.backoff(err, x.failures)}
 	}
-	x.instead = &good
+	x.tidying.instead = &good
 	end.add("A new run puts release %s, which run #%d put out, on new infrastructure.", good.ReleaseVersion, good.Number)
 	return end
+}
+
+// writeWayBack makes the run that goes in place of the old generation, or notes that
+// there is none, when an operator wanted that generation back and did not get it.
+func (x *execution) writeWayBack(ctx context.Context, tx pgx.Tx, run store.Run) error {
+	if !x.rolledBack() || x.tidying.gaveBack {
+		return nil
+	}
+	q := store.New(tx)
+	if x.tidying.instead == nil {
+		if err := q.NoteNoWayBack(ctx, run.ID); err != nil {
+			return fmt.Errorf("noting that there is no way back: %w", err)
+		}
+		return nil
+	}
+	if err := lockLane(ctx, q, run.Lane); err != nil {
+		return err
+	}
+	_, err := x.enterRollback(ctx, tx, run, *x.tidying.instead, wish{*run.RollbackDelivery, *run.RollbackBy, *run.RollbackReason})
+	return err
 }
 
 func commitOf(run store.Run) pipeline.Commit {

@@ -15,44 +15,32 @@ import (
 // Octopus, where the pipeline or an operator's rollback wants that. How the run
 // ends is written before the first of them goes.
 func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
-	if !x.unwanted() || !x.readable() {
+	if !x.unwanted() {
 		return nil
 	}
-	if x.octopus == nil {
-		return errOtherServer
+	if err := x.unable(); err != nil {
+		return err
 	}
 	ended, made, err := x.provisioningEnded(ctx)
 	if err != nil {
 		return err
 	}
 	if !made {
-		x.gaveBack = true
+		x.tidying.gaveBack = true
 		return nil
 	}
-	plan, err := x.planTakeOut(ctx)
+	if err := x.noteGone(ctx); err != nil {
+		return err
+	}
+	plan, err := x.takeAllOut(ctx, ended)
 	if err != nil {
 		return err
 	}
-	if plan.Short != "" { // the new targets may be all that serves
-		end.add("Its new targets are kept: %s.", plan.Short)
-		return nil
+	if plan.Short == "" {
+		x.noteLeft(plan.Left)
+		x.tidying.gaveBack = true
 	}
-	if len(plan.Remove) > 0 {
-		if err := x.wantChecked(ctx, plan.Serving, ended); err != nil {
-			return err
-		}
-		if err := x.saveDecision(ctx); err != nil {
-			return err
-		}
-	}
-	for _, target := range plan.Remove {
-		if err := x.takeOut(ctx, target); err != nil {
-			return err
-		}
-	}
-	x.noteLeft(plan.Left)
-	x.gaveBack = true
-	return x.sayTakenOut(ctx, end, len(plan.Left))
+	return x.sayTakenOut(ctx, end, plan)
 }
 
 // unwanted tells whether the new targets are to go. Proven ones serve: a run that
@@ -150,25 +138,87 @@ func (x *execution) saveDecision(ctx context.Context) error {
 	return err
 }
 
-// takeOut removes one new target, after a last look at all that stands.
-func (x *execution) takeOut(ctx context.Context, target pipeline.Target) error {
+// takeAllOut removes the new targets one by one and returns the plan for those
+// that stay. It stops when too few old ones serve: that the plan then says.
+func (x *execution) takeAllOut(ctx context.Context, ended time.Time) (pipeline.TakeOut, error) {
 	plan, err := x.planTakeOut(ctx)
+	if err != nil || len(plan.Remove) == 0 {
+		return plan, err
+	}
+	if err := x.wantChecked(ctx, plan.Serving, ended); err != nil {
+		return plan, err
+	}
+	if err := x.saveDecision(ctx); err != nil {
+		return plan, err
+	}
+	for _, target := range plan.Remove {
+		now, err := x.takeOut(ctx, target)
+		if err != nil || now.Short != "" {
+			return now, err
+		}
+	}
+	return plan, nil
+}
+
+// takeOut removes one new target, after a last look at all that stands. It returns
+// what that look came to.
+func (x *execution) takeOut(ctx context.Context, target pipeline.Target) (pipeline.TakeOut, error) {
+	plan, err := x.planTakeOut(ctx)
+	if err != nil {
+		return plan, err
+	}
+	if !slices.ContainsFunc(plan.Remove, func(t pipeline.Target) bool { return t.ID == target.ID }) {
+		return plan, nil // it is gone, serves others, or too few old ones stand by now
+	}
+	if err := x.announceTakeOut(ctx, target); err != nil {
+		return plan, err
+	}
+	if err := x.octopus.DeleteTarget(ctx, target.ID); err != nil {
+		return plan, err
+	}
+	return plan, x.noteTakenOut(ctx, target.ID, target.Name)
+}
+
+// announceTakeOut writes down which new target is about to be deleted: whoever
+// goes on after a crash, or after an answer that was lost, notes its removal.
+func (x *execution) announceTakeOut(ctx context.Context, target pipeline.Target) error {
+	r := &x.results.provision
+	if !slices.Contains(r.Deletions, target.ID) {
+		r.Deletions = append(r.Deletions, target.ID)
+	}
+	return x.save(ctx, func(ctx context.Context, q *store.Queries) error {
+		if err := x.saveTarget(ctx, q, target, generationNew); err != nil {
+			return err
+		}
+		return x.saveProvision(ctx, q)
+	})
+}
+
+// noteGone notes the removal of new targets that this end of the run has deleted
+// without having heard of it.
+func (x *execution) noteGone(ctx context.Context) error {
+	known, err := x.knownTargets(ctx)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(plan.Remove, func(t pipeline.Target) bool { return t.ID == target.ID }) {
-		return nil // it is gone, serves others, or too few old ones stand by now
+	x.tidying.tookOut = takenOutOf(known) > 0
+	for _, id := range x.results.provision.Deletions {
+		if known[id].RemovedAt != nil {
+			continue
+		}
+		_, err := x.octopus.Target(ctx, id)
+		if octopus.IsNotFound(err) {
+			err = x.noteTakenOut(ctx, id, known[id].Name)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := x.octopus.DeleteTarget(ctx, target.ID); err != nil {
-		return err
-	}
-	return x.save(ctx, func(ctx context.Context, q *store.Queries) error { return x.noteTakenOut(ctx, q, target) })
+	return nil
 }
 
-func (x *execution) noteTakenOut(ctx context.Context, q *store.Queries, target pipeline.Target) error {
-	if err := x.saveTarget(ctx, q, target, generationNew); err != nil {
-		return err
-	}
+// noteTakenOut notes that a new target was removed.
+func (x *execution) noteTakenOut(ctx context.Context, id, name string) error {
 	note := "It was removed because the run failed."
 	switch {
 	case x.rolledBack():
@@ -176,12 +226,16 @@ func (x *execution) noteTakenOut(ctx context.Context, q *store.Queries, target p
 	case x.run.CancelRequestedAt != nil:
 		note = "It was removed because the run was cancelled."
 	}
-	params := store.SetTargetRemovedParams{RunID: x.run.ID, TargetID: target.ID, Note: note, Now: x.Now()}
-	if err := q.SetTargetRemoved(ctx, params); err != nil {
-		return fmt.Errorf("noting the removal of target %s: %w", target.Name, err)
-	}
-	message := fmt.Sprintf("New target %s is removed from Octopus. %s", target.Name, note)
-	return record(ctx, q, x.run, x.Now(), eventTargetTakenOut, message, map[string]any{"target": target.ID, "name": target.Name})
+	message := fmt.Sprintf("New target %s is removed from Octopus. %s", name, note)
+	err := x.save(ctx, func(ctx context.Context, q *store.Queries) error {
+		params := store.SetTargetRemovedParams{RunID: x.run.ID, TargetID: id, Note: note, Now: x.Now()}
+		if err := q.SetTargetRemoved(ctx, params); err != nil {
+			return fmt.Errorf("noting the removal of target %s: %w", name, err)
+		}
+		return record(ctx, q, x.run, x.Now(), eventTargetTakenOut, message, map[string]any{"target": id, "name": name})
+	})
+	x.tidying.tookOut = x.tidying.tookOut || err == nil
+	return err
 }
 
 // noteLeft says of new targets why they stay.
@@ -202,17 +256,21 @@ func (x *execution) noteLeft(left []pipeline.LeftTarget) {
 }
 
 // sayTakenOut adds to how the run ends what has become of its new targets.
-func (x *execution) sayTakenOut(ctx context.Context, end *ending, left int) error {
+func (x *execution) sayTakenOut(ctx context.Context, end *ending, plan pipeline.TakeOut) error {
 	known, err := x.knownTargets(ctx)
 	if err != nil {
 		return err
 	}
-	if removed := takenOutOf(known); removed > 0 {
-		x.tookOut = true
+	removed := takenOutOf(known)
+	switch {
+	case plan.Short != "" && removed > 0:
+		end.add("%s removed from Octopus; any others are kept: %s.", newTargets(removed), plan.Short)
+	case plan.Short != "": // the new targets may be all that serves
+		end.add("Its new targets are kept: %s.", plan.Short)
+	case removed > 0:
 		end.add("%s removed from Octopus; the old generation goes on serving.", newTargets(removed))
-		end.from = pipeline.Provision
 	}
-	if left > 0 {
+	if left := len(plan.Left); left > 0 && plan.Short == "" {
 		end.add("%s left.", newTargets(left))
 	}
 	return nil

@@ -270,6 +270,30 @@ func TestTakingOutStopsWhenTheOldOnesDo(t *testing.T) {
 	if got := w.effects(simulator.MachineDeleted); got != 1 || len(w.standing()) != 3 {
 		t.Errorf("%d targets were deleted, %d stand: %s", got, len(w.standing()), failed.Reason)
 	}
+	const told = "1 new target is removed from Octopus; any others are kept: 0 of the 2 old targets"
+	if !strings.Contains(failed.Reason, told) || strings.Contains(failed.Reason, "goes on serving") || *failed.RetryFrom != pipeline.Provision {
+		t.Errorf("to be retried from %s: %s", *failed.RetryFrom, failed.Reason)
+	}
+}
+
+// A return that stops halfway has not given the old generation back: the last good
+// release has to go on new infrastructure.
+func TestReturnThatStopsHalfway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: keepOld, config: func(c *Config) {
+		wrap(c, func(o Octopus) Octopus { return stopsOld{o, []string{"Machines-1", "Machines-2"}, &atomic.Bool{}} })
+	}})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	untilDeployed(w, run)
+	w.sim.Advance(5 * time.Minute)
+	w.mustRollback(run.ID)
+	ended := w.untilDone(run.ID, pipeline.Cancelled)
+	if got := w.effects(simulator.MachineDeleted); got != 1 {
+		t.Errorf("%d targets were deleted: %s", got, ended.Reason)
+	}
+	if *ended.RollbackWay != wayNone || !strings.Contains(ended.Reason, "has nothing good to go back to") {
+		t.Errorf("the rollback is over by %s: %s", *ended.RollbackWay, ended.Reason)
+	}
 }
 
 // While Octopus does not delete, the end is put off; it is told in the end, and
@@ -364,5 +388,49 @@ func TestDeathWhileTargetsAreTakenOut(t *testing.T) {
 	}
 	if !slices.Contains(w.events(run.ID), eventAttemptLost) {
 		t.Error("no execution was lost; the test proves nothing")
+	}
+}
+
+// A deletion whose answer is lost, or after which the process dies, is noted all the
+// same, also when nothing else is left: its machine is ended, and nobody goes on
+// with it.
+func TestDeletionNobodyHeardOf(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]simulator.Fault{
+		"the process dies":   {},
+		"the answer is lost": {Method: http.MethodDelete, PathPattern: "/machines/", DropAfter: true, Times: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var w *world
+			w = newWorld(t, worldOptions{
+				scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{KeepOld: true, Targets: 1}},
+				config: func(c *Config) {
+					if !fault.DropAfter {
+						c.Lease = 2 * time.Second
+						wrap(c, func(o Octopus) Octopus { return dies{o, make(chan struct{}, 1), func() *world { return w }} })
+					}
+				},
+			})
+			w.addRunbook("Remove failed machines")
+			w.failOnTargets()
+			if fault.DropAfter {
+				w.fault(fault)
+			}
+			run := w.commit(w.pipeline(terminates, func(p *pipeline.Pipeline) {
+				p.Infrastructure.Targets, p.FailureRunbook = 1, "Remove failed machines"
+			}), "aaaaaaaaaa")
+			failed := w.untilDone(run.ID, pipeline.Failed)
+			w.wantTakenOut(failed, 1)
+			if got := w.effects(simulator.RunbookRunCreated); got != 1 {
+				t.Errorf("the runbook ran %d times", got)
+			}
+			if *failed.RetryFrom != pipeline.Provision || !strings.Contains(failed.Reason, "1 new target is removed from Octopus") {
+				t.Errorf("to be retried from %s: %s", *failed.RetryFrom, failed.Reason)
+			}
+			if gone, err := store.New(w.pool).HasTakenOut(t.Context(), run.ID); err != nil || !gone {
+				t.Errorf("that its target is gone is known: %t, %v", gone, err)
+			}
+		})
 	}
 }
