@@ -283,6 +283,31 @@ func TestRetryAfterARollback(t *testing.T) {
 	w.wantRefusal(run.ID, "has nothing good to go back to")
 }
 
+// While the run that gets away from another waits, that one is not retried.
+func TestRetryOfARunThatIsBeingReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	p := w.pipeline(quick, func(p *pipeline.Pipeline) { p.Verify.Redeployments = 1 })
+	w.succeed(p, "aaaaaaaaaa")
+	w.failOnTargets()
+	bad := w.untilDone(w.commit(p, "bbbbbbbbbb").ID, pipeline.Failed)
+	w.sim.Advance(10 * time.Minute) // Octopus finds the old targets stopped
+	w.pause(pipeline.PauseLane, p)
+	w.mustRollback(bad.ID)
+	back := w.run(*w.untilEnd(bad.ID).RollbackRun)
+	err := pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
+		_, err := w.engine.Retry(t.Context(), tx, bad.ID, "", "test")
+		return err
+	})
+	if !isRefusal(err) || !strings.Contains(err.Error(), fmt.Sprintf("is being rolled back by run #%d", back.Number)) {
+		t.Errorf("a retry is answered %v", err)
+	}
+	w.cancel(back.ID)
+	if again := w.retry(bad.ID, ""); again.RollbackWay != nil {
+		t.Errorf("the retry is of a run that is rolled back: %+v", again)
+	}
+}
+
 // Where the deployment has stopped the old targets, the run's end makes the run
 // that puts the last good release on new infrastructure, once.
 func TestRollbackWhenTheOldGenerationIsStopped(t *testing.T) {

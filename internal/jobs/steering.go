@@ -74,6 +74,9 @@ func (e *Engine) checkRetry(ctx context.Context, tx pgx.Tx, run store.Run, from 
 	if err := lockLane(ctx, q, run.Lane); err != nil {
 		return err
 	}
+	if err := checkReplaced(ctx, q, run); err != nil {
+		return err
+	}
 	newer, err := q.NewerInLane(ctx, store.NewerInLaneParams{Lane: run.Lane, ID: run.ID, LaneTurn: run.LaneTurn})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
@@ -84,6 +87,21 @@ func (e *Engine) checkRetry(ctx context.Context, tx pgx.Tx, run store.Run, from 
 	return &pipeline.Refusal{
 		Message: fmt.Sprintf("run #%d of %s has used the lane since run #%d failed; a retry would undo it", newer.Number, newer.Pipeline, run.Number),
 		Remedy:  "start a new run of the commit instead",
+	}
+}
+
+// checkReplaced refuses to go on with a run that another one waits to get away from.
+func checkReplaced(ctx context.Context, q *store.Queries, run store.Run) error {
+	by, err := q.OpenRollbackOf(ctx, run.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the rollback of run %s: %w", run.ID, err)
+	}
+	return &pipeline.Refusal{
+		Message: fmt.Sprintf("run #%d of %s is being rolled back by run #%d, which would undo the retry", run.Number, run.Pipeline, by.Number),
+		Remedy:  fmt.Sprintf("cancel run #%d first", by.Number),
 	}
 }
 
