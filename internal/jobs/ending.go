@@ -108,14 +108,15 @@ func (x *execution) tidied(ctx context.Context, end ending) ending {
 	for _, part := range []struct {
 		doing, undone string
 		tidy          func(context.Context, *ending) error
+		may           func(context.Context) error
 	}{
-		{"Clearing the override before the run ends", "The override of this run could not be cleared and may still stand", x.tidyOverride},
-		{"Cancelling what Octopus does for the run before it ends", "What Octopus does for it could not be cancelled", x.tidyTasks},
-		{"Removing the new targets before the run ends", "Its new targets could not be removed", x.tidyTargets},
-		{"Ending the machines of its targets before the run ends", "The machines of its targets may still run", x.tidyMachines},
-		{"Keeping Octopus from its release before the run ends", "Octopus may put its release on old targets that come back from an outage", x.tidyRelease},
+		{"Clearing the override before the run ends", "The override of this run could not be cleared and may still stand", x.tidyOverride, x.mayUndo},
+		{"Cancelling what Octopus does for the run before it ends", "What Octopus does for it could not be cancelled", x.tidyTasks, x.mayUndo},
+		{"Removing the new targets before the run ends", "Its new targets could not be removed", x.tidyTargets, x.mayTidy},
+		{"Ending the machines of its targets before the run ends", "The machines of its targets may still run", x.tidyMachines, x.mayTidy},
+		{"Keeping Octopus from its release before the run ends", "Octopus may put its release on old targets that come back from an outage", x.tidyRelease, x.mayTidy},
 	} {
-		err := part.tidy(ctx, &end)
+		err := part.tidy(octopus.WithGate(ctx, part.may), &end)
 		if err == nil {
 			continue
 		}
@@ -169,11 +170,16 @@ func (x *execution) tidyOverride(ctx context.Context, end *ending) error {
 }
 
 // mayTidyStill tells whether there is time left to tidy up: as much again as the
-// stage had, from its deadline or from the request to cancel.
+// stage had, from its deadline or from the request to cancel. The time during
+// which a pause held the run does not count: its stage has a new deadline then.
 func (x *execution) mayTidyStill() bool {
 	from := x.run.DeadlineAt
-	if x.run.CancelRequestedAt != nil {
-		from = x.run.CancelRequestedAt
+	if cancelled := x.run.CancelRequestedAt; cancelled != nil {
+		began := *cancelled
+		if from != nil && from.Add(-stageTime(x.run)).After(began) {
+			began = from.Add(-stageTime(x.run))
+		}
+		from = &began
 	}
 	return from == nil || x.Now().Sub(*from) < stageTime(x.run)
 }

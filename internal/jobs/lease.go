@@ -25,7 +25,7 @@ func (x *execution) leased(ctx context.Context, perform stageFunc) ending {
 	performing, done := context.WithTimeout(octopus.WithGate(ctx, x.mayChange), executionTime)
 	result, err := x.attempt(performing, perform)
 	done()
-	judging, done := context.WithTimeout(octopus.WithGate(ctx, x.mayTidy), judgeTime)
+	judging, done := context.WithTimeout(ctx, judgeTime)
 	defer done()
 	return x.judge(judging, result, err)
 }

@@ -23,16 +23,12 @@ var (
 // It answers by what is committed then: whether the run is this execution's
 // still, is to be cancelled, or is held by a pause.
 func (x *execution) mayChange(ctx context.Context) error {
-	state, err := store.New(x.Pool).RightToAct(ctx, store.RightToActParams{ID: x.run.ID, JobID: x.jobID})
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return errStale
+	switch held, err := x.rights(ctx); {
 	case err != nil:
-		return fmt.Errorf("asking whether the run may go on: %w", err)
-	case state.CancelRequestedAt != nil:
-		x.run.CancelRequestedAt, x.run.CancelReason, x.run.CancelTasks = state.CancelRequestedAt, state.CancelReason, state.CancelTasks
+		return err
+	case x.run.CancelRequestedAt != nil:
 		return errCancelRequested
-	case state.Held:
+	case held:
 		return errPaused
 	default:
 		return nil
@@ -42,10 +38,37 @@ func (x *execution) mayChange(ctx context.Context) error {
 // mayTidy is mayChange for what is left of a run that ends: that it is to be
 // cancelled is no reason to leave that.
 func (x *execution) mayTidy(ctx context.Context) error {
-	if err := x.mayChange(ctx); !errors.Is(err, errCancelRequested) {
-		return err
+	held, err := x.rights(ctx)
+	if held && err == nil {
+		return errPaused
 	}
-	return nil
+	return err
+}
+
+// mayUndo is mayTidy for what takes back what a cancelled run has begun: clearing
+// its override and ending its tasks. A pause is no reason to leave that either.
+func (x *execution) mayUndo(ctx context.Context) error {
+	err := x.mayTidy(ctx)
+	if errors.Is(err, errPaused) && x.run.CancelRequestedAt != nil {
+		return nil
+	}
+	return err
+}
+
+// rights reads whether the run is this execution's still and whether it is to be
+// cancelled, and tells whether a pause holds it.
+func (x *execution) rights(ctx context.Context) (held bool, err error) {
+	state, err := store.New(x.Pool).RightToAct(ctx, store.RightToActParams{ID: x.run.ID, JobID: x.jobID})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, errStale
+	}
+	if err != nil {
+		return false, fmt.Errorf("asking whether the run may go on: %w", err)
+	}
+	if state.CancelRequestedAt != nil {
+		x.run.CancelRequestedAt, x.run.CancelReason, x.run.CancelTasks = state.CancelRequestedAt, state.CancelReason, state.CancelTasks
+	}
+	return state.Held, nil
 }
 
 // holdBack parks the run, at the beginning of an execution, when a pause holds
@@ -53,15 +76,20 @@ func (x *execution) mayTidy(ctx context.Context) error {
 // verify goes on looking and changes nothing.
 func (x *execution) holdBack(ctx context.Context, tx pgx.Tx) (over bool, err error) {
 	q := store.New(tx)
-	if x.run.CancelRequestedAt != nil || x.run.Ending != nil {
-		return false, nil // tidying up goes on
-	}
-	if x.pauses, err = pausesOf(ctx, q, x.run.Lane); err != nil {
+	pauses, err := pausesOf(ctx, q, x.run.Lane)
+	if err != nil {
 		return false, err
 	}
-	if len(x.pauses) == 0 {
+	ends := x.run.CancelRequestedAt != nil || x.run.Ending != nil
+	switch {
+	case ends && len(pauses) > 0:
+		return false, nil // it tidies up as far as the pause allows
+	case ends:
+		return false, x.noteLetGo(ctx, q)
+	case len(pauses) == 0:
 		return x.letGo(ctx, tx)
 	}
+	x.pauses = pauses
 	looksOn, err := x.looksOn(ctx, q)
 	if looksOn || err != nil {
 		return false, err
@@ -122,8 +150,17 @@ func (x *execution) letGo(ctx context.Context, tx pgx.Tx) (over bool, err error)
 	if successor != nil {
 		return true, x.giveWay(ctx, tx, x.run, *successor, "while a pause held it back")
 	}
+	return false, x.noteLetGo(ctx, q)
+}
+
+// noteLetGo notes that no pause holds the run any more: otherwise the reconciler
+// would take it, again and again, for one that waits although it could go on.
+func (x *execution) noteLetGo(ctx context.Context, q *store.Queries) error {
+	if x.run.HeldSince == nil {
+		return nil
+	}
 	if err := q.LetGo(ctx, x.run.ID); err != nil {
-		return false, fmt.Errorf("noting that no pause holds the run: %w", err)
+		return fmt.Errorf("noting that no pause holds the run: %w", err)
 	}
 	message := "No pause holds the run any more; it goes on."
 	lifted, err := q.LastLifted(ctx, store.LastLiftedParams{Since: *x.run.HeldSince, Lane: x.run.Lane})
@@ -131,10 +168,10 @@ func (x *execution) letGo(ctx context.Context, tx pgx.Tx) (over bool, err error)
 	case err == nil:
 		message = fmt.Sprintf("%s had %s go on; the run is not held any more.", lifted.LiftedBy, lifted.Domain().What())
 	case !errors.Is(err, pgx.ErrNoRows):
-		return false, fmt.Errorf("looking for the pause that was lifted: %w", err)
+		return fmt.Errorf("looking for the pause that was lifted: %w", err)
 	}
 	x.run.HeldSince = nil
-	return false, record(ctx, q, x.run, x.Now(), eventRunReleased, message, nil)
+	return record(ctx, q, x.run, x.Now(), eventRunReleased, message, nil)
 }
 
 // pausedEnding is how an execution ends that a pause has stopped, or that only
@@ -180,7 +217,7 @@ func (x *execution) writePause(ctx context.Context, tx pgx.Tx, run store.Run, en
 		return err
 	}
 	liftedMeanwhile := len(pauses) == 0
-	if liftedMeanwhile || run.CancelRequestedAt != nil {
+	if liftedMeanwhile || x.endsOtherwise(run) {
 		return x.resume(ctx, tx, run, reason)
 	}
 	looksOn, err := x.looksOn(ctx, q)
@@ -201,6 +238,13 @@ func (x *execution) writePause(ctx context.Context, tx pgx.Tx, run store.Run, en
 	}
 	run.DeadlineAt = nil
 	return x.park(ctx, tx, run, x.Interval, reason, false)
+}
+
+// endsOtherwise tells whether an operator has asked for another end of the run
+// than this execution knew of.
+func (x *execution) endsOtherwise(run store.Run) bool {
+	return run.CancelRequestedAt != nil && x.run.CancelRequestedAt == nil ||
+		run.CancelTasks && !x.run.CancelTasks || run.RollbackWay != nil && x.run.RollbackWay == nil
 }
 
 // doubtBaseline notes that other targets than the recorded ones may stand when

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
@@ -57,27 +56,8 @@ func settlingWorld(t *testing.T, refused int, after func(w *world, run uuid.UUID
 	return w, made.ID
 }
 
-func (w *world) requestCancel(id uuid.UUID) {
-	w.t.Helper()
-	err := pgx.BeginFunc(w.t.Context(), w.pool, func(tx pgx.Tx) error {
-		_, err := w.engine.Cancel(w.t.Context(), tx, id, pipeline.Cancellation{By: "ops", Tasks: true})
-		return err
-	})
-	if err != nil {
-		w.t.Error(err)
-	}
-}
-
-func (w *world) requestRollback(id uuid.UUID) {
-	w.t.Helper()
-	err := pgx.BeginFunc(w.t.Context(), w.pool, func(tx pgx.Tx) error {
-		delivery := w.run(id).DeliveryID
-		_, err := w.engine.Rollback(w.t.Context(), tx, delivery, id, "it is bad", "ops")
-		return err
-	})
-	if err != nil {
-		w.t.Error(err)
-	}
+func (w *world) cancelTasks(id uuid.UUID) {
+	w.cancelWith(id, pipeline.Cancellation{By: "ops", Tasks: true})
 }
 
 // setDeadline has the time of the run's stage end so much later.
@@ -97,9 +77,9 @@ func TestNoEndBeforeItHasSettled(t *testing.T) {
 		// during happens in the execution whose request is late, after when that is over.
 		during, after func(w *world, run uuid.UUID)
 	}{
-		"cancelled during the execution": {during: (*world).requestCancel},
-		"cancelled while it waits":       {after: (*world).requestCancel},
-		"rolled back while it waits":     {after: (*world).requestRollback},
+		"cancelled during the execution": {during: (*world).cancelTasks},
+		"cancelled while it waits":       {after: (*world).cancelTasks},
+		"rolled back while it waits":     {after: func(w *world, run uuid.UUID) { w.mustRollback(run) }},
 		"out of time":                    {refused: lastTries},
 	} {
 		t.Run(name, func(t *testing.T) {
