@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"regrow/internal/client"
+	"regrow/internal/config"
 )
 
 // aPlan is the plan of a push that starts a run.
@@ -173,7 +174,7 @@ func TestPlanReadsNoMoreThanAnySourceTakes(t *testing.T) {
 		t.Errorf("from the standard input: exit %d: %s", code, &errs)
 	}
 	large := payload(t, "")
-	if err := os.Truncate(large, 1<<40); err != nil {
+	if err := os.Truncate(large, int64(config.LargestBody)+1); err != nil {
 		t.Fatal(err)
 	}
 	f.regrow(t.Context(), append(args[:3:3], "--payload", large)...).want(t, exitRefused, "", want)
