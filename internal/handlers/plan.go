@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -102,7 +101,7 @@ func headerOf(asked map[string]api.PlanHeader) (http.Header, error) {
 		}
 		for _, value := range values {
 			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-				return nil, problemf(unprocessable, "no request can have the header %q with the value that it is to have here", name).at(strings.TrimPrefix(pointer([]string{"headers", name}), "#"))
+				return nil, problemf(unprocessable, "no request can have the header %q with the value that it is to have here", name).at("/headers/" + escapeStep(name))
 			}
 			header.Add(name, value)
 		}

@@ -190,7 +190,7 @@ func TestPlanRefusesWhatIsNoRequest(t *testing.T) {
 		"no base64":                  {`{"source": "github", "body_base64": "%%"}`, badRequest, "#/body_base64"},
 		"an event that the body has": {`{"source": "build", "event": "push"}`, unprocessable, "#/event"},
 		"a header of another shape":  {`{"source": "github", "headers": {"A": 1}}`, badRequest, "#/headers/A"},
-		"a header that cannot be":    {`{"source": "github", "headers": {"a b": "c"}}`, unprocessable, "#/headers/a b"},
+		"a header that cannot be":    {`{"source": "github", "headers": {"a b": "c"}}`, unprocessable, "#/headers/a%20b"},
 		"a value that cannot be":     {`{"source": "github", "headers": {"A/B": ["x", "c\n"]}}`, unprocessable, "#/headers/A~1B"},
 		"an unknown member":          {`{"source": "github", "sign": true}`, badRequest, "#"},
 		"a member twice":             {`{"source": "github", "source": "build"}`, badRequest, "#/source"},

@@ -69,7 +69,7 @@ func (p *problem) because(cause error) *problem {
 
 // at adds the place in the body that is wrong, as a JSON pointer (RFC 6901).
 func (p *problem) at(pointer string) *problem {
-	p.places = append(p.places, api.ProblemError{Pointer: "#" + pointer, Detail: p.detail})
+	p.places = append(p.places, api.ProblemError{Pointer: inFragment(pointer), Detail: p.detail})
 	return p
 }
 
@@ -128,7 +128,9 @@ func (h *handler) writeJSON(w http.ResponseWriter, r *http.Request, status int, 
 func (h *handler) write(w http.ResponseWriter, r *http.Request, status int, contentType string, body any) {
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	if err := json.NewEncoder(w).Encode(body); err != nil {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false) // people read it, and no browser takes it for a page
+	if err := encoder.Encode(body); err != nil {
 		zerolog.Ctx(r.Context()).Debug().Err(err).Msg("the answer could not be written")
 	}
 }

@@ -1,20 +1,23 @@
 package handlers
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
 
 	"regrow"
 	"regrow/internal/handlers/api"
@@ -60,7 +63,7 @@ func (h *handler) asDescribed(r *http.Request) error {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return problemf(badRequest, "the query cannot be decoded")
+		return problemf(badRequest, "the query cannot be decoded: %v", err)
 	}
 	if err := knownParameters(route, query); err != nil {
 		return err
@@ -69,7 +72,16 @@ func (h *handler) asDescribed(r *http.Request) error {
 	for i, name := range at.URLParams.Keys {
 		params[name] = at.URLParams.Values[i]
 	}
-	err = describeMistakes(openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+	if err := wellFormedIDs(route, params, query); err != nil {
+		return err
+	}
+	if err := expectedType(r, route); err != nil {
+		return err
+	}
+	if err := wellFormed(r); err != nil {
+		return err
+	}
+	return describeMistakes(openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, QueryParams: query, Route: route,
 		Options: &openapi3filter.Options{
 			MultiError:          true,
@@ -77,10 +89,18 @@ func (h *handler) asDescribed(r *http.Request) error {
 			AuthenticationFunc:  openapi3filter.NoopAuthenticationFunc, // allow has done it
 		},
 	}))
-	if err != nil {
-		return err
+}
+
+// expectedType refuses a body of another type than JSON.
+func expectedType(r *http.Request, route *routers.Route) error {
+	if route.Operation.RequestBody == nil || r.ContentLength == 0 {
+		return nil
 	}
-	return wellFormed(r)
+	sent := r.Header.Get("Content-Type")
+	if media, _, err := mime.ParseMediaType(sent); err != nil || media != "application/json" {
+		return problemf(unsupportedMedia, "expected the content type application/json, found %q", sent)
+	}
+	return nil
 }
 
 // wellFormed refuses a body that is not one JSON object, read as strictly as a
@@ -97,35 +117,64 @@ func wellFormed(r *http.Request) error {
 	if len(body) == 0 {
 		return nil
 	}
-	return webhookProblem(webhook.CheckJSON(body))
+	err = webhook.CheckJSON(body)
+	if wrong, ok := errors.AsType[*webhook.Error](err); ok {
+		return problemf(badRequest, "%s", wrong.Message).at(wrong.Pointer)
+	}
+	return err
 }
 
 // knownParameters refuses parameters that the operation does not have: a filter
-// that is spelled wrongly would show everything.
+// that is spelled wrongly would show everything. Of one that is there twice,
+// nobody knows which was meant.
 func knownParameters(route *routers.Route, query url.Values) error {
 	var known []string
-	for _, list := range []openapi3.Parameters{route.PathItem.Parameters, route.Operation.Parameters} {
-		for _, parameter := range list {
-			if parameter.Value.In == openapi3.ParameterInQuery {
-				known = append(known, parameter.Value.Name)
-			}
+	for _, parameter := range parametersOf(route) {
+		if parameter.In == openapi3.ParameterInQuery {
+			known = append(known, parameter.Name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if !slices.Contains(known, name) {
 			return problemf(badRequest, "there is no parameter %q here; known are %q", name, known).atParameter(name)
 		}
+		if n := len(query[name]); n > 1 {
+			return problemf(badRequest, "the parameter %q is there %d times; say it once", name, n).atParameter(name)
+		}
+		if text := query.Get(name); !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			return problemf(badRequest, "the parameter %q holds a character that no text here has: U+0000, or bytes that are not UTF-8", name).atParameter(name)
+		}
 	}
 	return nil
+}
+
+// wellFormedIDs refuses ids that are no UUIDs.
+func wellFormedIDs(route *routers.Route, path map[string]string, query url.Values) error {
+	for _, parameter := range parametersOf(route) {
+		id, there := path[parameter.Name], parameter.In == openapi3.ParameterInPath
+		if parameter.In == openapi3.ParameterInQuery {
+			id, there = query.Get(parameter.Name), query.Has(parameter.Name)
+		}
+		if there && parameter.Schema.Value.Format == "uuid" && uuid.Validate(id) != nil {
+			return problemf(badRequest, "parameter %q: expected a UUID, found %s", parameter.Name, found(id)).atParameter(parameter.Name)
+		}
+	}
+	return nil
+}
+
+func parametersOf(route *routers.Route) (list []*openapi3.Parameter) {
+	for _, parameters := range []openapi3.Parameters{route.PathItem.Parameters, route.Operation.Parameters} {
+		for _, parameter := range parameters {
+			list = append(list, parameter.Value)
+		}
+	}
+	return list
 }
 
 // describeMistakes makes one problem of all that the validation found.
 func describeMistakes(err error) error {
 	if err == nil {
 		return nil
-	}
-	if media := unexpectedMedia(err); media != nil {
-		return media
 	}
 	var places []api.ProblemError
 	collectMistakes(err, api.ProblemError{}, &places)
@@ -140,18 +189,6 @@ func describeMistakes(err error) error {
 	}
 	p.places = places
 	return p
-}
-
-// unexpectedMedia finds out whether the body's type was the mistake, which has
-// a status of its own.
-func unexpectedMedia(err error) error {
-	if request, ok := errors.AsType[*openapi3filter.RequestError](err); ok && request.RequestBody != nil && request.Err == nil {
-		sent := request.Input.Request.Header.Get("Content-Type")
-		if !strings.HasPrefix(sent, "application/json") {
-			return problemf(unsupportedMedia, "expected the content type application/json, found %q", sent)
-		}
-	}
-	return nil
 }
 
 // collectMistakes walks down the tree of errors and notes each leaf with the
@@ -175,7 +212,7 @@ func collectMistakes(err error, place api.ProblemError, places *[]api.ProblemErr
 		}
 		collectMistakes(err.Err, place, places)
 	case *openapi3.SchemaError:
-		place.Detail = err.Reason
+		place.Detail = mistake(err, place.Parameter)
 		if place.Parameter == "" {
 			place.Pointer = pointer(err.JSONPointer())
 		}
@@ -191,6 +228,45 @@ func collectMistakes(err error, place api.ProblemError, places *[]api.ProblemErr
 	}
 }
 
+// mistake says what was expected and what came. What came in a header stays
+// untold: it could be a secret in the wrong place.
+func mistake(err *openapi3.SchemaError, parameter string) string {
+	expected := err.Reason
+	switch {
+	case err.SchemaField == "format" && err.Schema.Format == "date-time":
+		expected = "expected a time such as 2006-01-02T15:04:05Z (RFC 3339)"
+	case err.SchemaField == "required", err.SchemaField == "properties", err.SchemaField == "oneOf":
+		return expected // what came is all of the object
+	}
+	if slices.Contains(headerParameters, parameter) {
+		return expected
+	}
+	return expected + ", found " + found(err.Value)
+}
+
+// headerParameters are those of openapi.yaml that come in headers.
+var headerParameters = []string{"Idempotency-Key", "Last-Event-ID"}
+
+// found shows a value of a request: a short one as it is.
+func found(value any) string {
+	const short = 80
+	switch value := value.(type) {
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "an array"
+	case string:
+		if len(value) > short {
+			return fmt.Sprintf("a string of %d bytes", len(value))
+		}
+		return strconv.Quote(value)
+	case nil:
+		return "null"
+	default:
+		return fmt.Sprint(value)
+	}
+}
+
 func parseReason(err *openapi3filter.ParseError) string {
 	if err.Reason != "" {
 		return err.Reason
@@ -200,10 +276,17 @@ func parseReason(err *openapi3filter.ParseError) string {
 
 // pointer returns a JSON pointer (RFC 6901) in a URI fragment.
 func pointer(path []string) string {
-	var b bytes.Buffer
-	b.WriteString("#")
+	var b strings.Builder
 	for _, step := range path {
-		b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
+		b.WriteString("/" + escapeStep(step))
 	}
-	return b.String()
+	return inFragment(b.String())
+}
+
+// escapeStep writes one step of a JSON pointer.
+func escapeStep(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+
+// inFragment writes a JSON pointer as a URI fragment (RFC 6901, section 6).
+func inFragment(pointer string) string {
+	return "#" + (&url.URL{Fragment: pointer}).EscapedFragment()
 }
