@@ -3,12 +3,16 @@ package handlers
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -83,6 +87,9 @@ func (c *checkedTransport) check(request *http.Request, response *http.Response)
 		response.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	route, params, err := c.router.FindRoute(request)
+	if err == nil {
+		answers.note(route, response.StatusCode)
+	}
 	if request.Method == http.MethodHead && len(body) == 0 {
 		return nil // GET without the body
 	}
@@ -105,6 +112,66 @@ func (c *checkedTransport) check(request *http.Request, response *http.Response)
 	return openapi3filter.ValidateResponse(request.Context(), (&openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: response.StatusCode, Header: response.Header, Options: options,
 	}).SetBodyBytes(body))
+}
+
+// answers are the statuses that all tests together were answered with, by
+// operation.
+var answers = witnessed{seen: map[string]map[int]bool{}}
+
+type witnessed struct {
+	mu   sync.Mutex
+	seen map[string]map[int]bool
+}
+
+func (w *witnessed) note(route *routers.Route, status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	operation := route.Method + " " + route.Path
+	if w.seen[operation] == nil {
+		w.seen[operation] = map[int]bool{}
+	}
+	w.seen[operation][status] = true
+}
+
+// TestMain runs all tests, and then compares what they were answered with to what
+// openapi.yaml describes.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	chosen := flag.Lookup("test.run").Value.String() + flag.Lookup("test.skip").Value.String() + flag.Lookup("test.list").Value.String()
+	if code == 0 && chosen == "" && flag.Lookup("test.fuzz").Value.String() == "" {
+		for _, complaint := range answers.compare() {
+			fmt.Println(complaint)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// everywhere are the statuses that any operation may answer with; openapi.yaml
+// tells of them in one place, the default answer.
+var everywhere = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusServiceUnavailable}
+
+// compare finds the statuses that are described and were never seen, and those
+// that were seen and are not described.
+func (w *witnessed) compare() (complaints []string) {
+	described, err := describedRoutes()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, operation := range slices.Sorted(maps.Keys(described)) {
+		responses := described[operation].Operation.Responses
+		for _, status := range slices.Sorted(maps.Keys(w.seen[operation])) {
+			if responses.Status(status) == nil && !slices.Contains(everywhere, status) {
+				complaints = append(complaints, fmt.Sprintf("%s is answered %d, which openapi.yaml does not describe", operation, status))
+			}
+		}
+		for text := range responses.Map() {
+			if status, err := strconv.Atoi(text); err == nil && !w.seen[operation][status] {
+				complaints = append(complaints, fmt.Sprintf("openapi.yaml has %s answered %d, and no test sees that", operation, status))
+			}
+		}
+	}
+	return complaints
 }
 
 // checkProblem checks answers about what openapi.yaml does not know.
