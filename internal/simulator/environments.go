@@ -24,7 +24,7 @@ func environmentKind() *kind {
 			if c.documents["machines"].first(func(m document) bool { return contains(m.list("EnvironmentIds"), before.id()) }) != nil {
 				return invalid("The environment cannot be deleted because deployment targets belong to it.")
 			}
-			if c.documents["lifecycles"].first(func(l document) bool { return phaseOf(l, before.id()) >= 0 }) != nil {
+			if c.documents["lifecycles"].first(func(l document) bool { return phaseOf(l.objects("Phases"), before.id()) >= 0 }) != nil {
 				return invalid("The environment cannot be deleted because a phase of a lifecycle uses it.")
 			}
 			return nil

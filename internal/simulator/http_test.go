@@ -109,6 +109,39 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+// A lifecycle without phases has one for each environment, in their order.
+func TestLifecycleWithoutPhases(t *testing.T) {
+	t.Parallel()
+	for _, unchecked := range []bool{false, true} {
+		w := newServer(t, simulator.Options{Switches: simulator.Switches{NoPromotionCheck: unchecked}})
+		scene, err := w.HelloWorld(simulator.HelloWorldOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		production, err := w.AddEnvironment("Production")
+		if err != nil {
+			t.Fatal(err)
+		}
+		project := w.get("/api/Spaces-1/projects/" + scene.ProjectID)
+		project["LifecycleId"] = "Lifecycles-1"
+		w.call(http.MethodPut, "/api/Spaces-1/projects/"+scene.ProjectID, project, 200)
+		release, err := w.AddRelease(scene.ProjectID, "3.0.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		deploy := func(environment string, status int) {
+			t.Helper()
+			w.call(http.MethodPost, "/api/Spaces-1/deployments", object{"ReleaseId": release, "EnvironmentId": environment}, status)
+			w.Advance(time.Minute)
+		}
+		if !unchecked {
+			deploy(production, 400)
+			deploy(scene.EnvironmentID, 201)
+		}
+		deploy(production, 201)
+	}
+}
+
 func TestLifecycleAndDefects(t *testing.T) {
 	t.Parallel()
 	w := newServer(t, simulator.Options{})

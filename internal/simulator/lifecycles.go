@@ -43,19 +43,17 @@ func phaseEnvironments(phase document) []string {
 }
 
 // phaseOf is the index of the phase that holds the environment, or -1.
-func phaseOf(lifecycle document, environmentID string) int {
-	return slices.IndexFunc(lifecycle.objects("Phases"), func(phase document) bool {
-		return contains(phaseEnvironments(phase), environmentID)
-	})
+func phaseOf(phases []document, environmentID string) int {
+	return slices.IndexFunc(phases, func(phase document) bool { return contains(phaseEnvironments(phase), environmentID) })
 }
 
 // phaseFor is the index of the phase in which releases go to the environment, or -1: the one that
 // holds it, or else the first without environments, which is for all others (Octopus docs: lifecycles).
-func phaseFor(lifecycle document, environmentID string) int {
-	if held := phaseOf(lifecycle, environmentID); held >= 0 {
+func phaseFor(phases []document, environmentID string) int {
+	if held := phaseOf(phases, environmentID); held >= 0 {
 		return held
 	}
-	return slices.IndexFunc(lifecycle.objects("Phases"), func(phase document) bool { return len(phaseEnvironments(phase)) == 0 })
+	return slices.IndexFunc(phases, func(phase document) bool { return len(phaseEnvironments(phase)) == 0 })
 }
 
 // lifecycleOf is the lifecycle of a release: its channel's, or else its project's.
@@ -70,15 +68,31 @@ func (s *Server) lifecycleOf(release document) document {
 	return s.documents["lifecycles"].get(id)
 }
 
-// mayDeploy says why a release may not go to an environment, or "" when it may. A lifecycle
-// without phases allows every environment.
+// phasesOf are the phases of a lifecycle. One without has those that Octopus makes up: one for each
+// environment, in their order (Octopus docs: lifecycles, default convention).
+func (s *Server) phasesOf(lifecycle document) []document {
+	if phases := lifecycle.objects("Phases"); len(phases) > 0 {
+		return phases
+	}
+	var phases []document
+	for _, e := range s.documents["environments"].order {
+		if e.text("SpaceId") == lifecycle.text("SpaceId") {
+			phases = append(phases, document{"Name": e.text("Name"), "SortOrder": e.number("SortOrder"), "OptionalDeploymentTargets": []string{e.id()}})
+		}
+	}
+	slices.SortStableFunc(phases, func(a, b document) int { return a.number("SortOrder") - b.number("SortOrder") })
+	return phases
+}
+
+// mayDeploy says why a release may not go to an environment, or "" when it may.
 func (s *Server) mayDeploy(release document, environmentID string) string {
 	lifecycle := s.lifecycleOf(release)
-	if lifecycle == nil || len(lifecycle.objects("Phases")) == 0 {
+	if lifecycle == nil {
 		return ""
 	}
 	environment := s.documents["environments"].get(environmentID)
-	phase := phaseFor(lifecycle, environmentID)
+	phases := s.phasesOf(lifecycle)
+	phase := phaseFor(phases, environmentID)
 	if phase < 0 {
 		return fmt.Sprintf("Release '%s' cannot be deployed to environment '%s' because the environment is not in lifecycle '%s'.",
 			release.text("Version"), environment.text("Name"), lifecycle.text("Name"))
@@ -86,7 +100,7 @@ func (s *Server) mayDeploy(release document, environmentID string) string {
 	if s.switches.NoPromotionCheck {
 		return ""
 	}
-	for _, earlier := range lifecycle.objects("Phases")[:phase] {
+	for _, earlier := range phases[:phase] {
 		if !earlier.flag("IsOptionalPhase") && !s.phaseComplete(earlier, release.id()) {
 			return fmt.Sprintf("Release '%s' cannot be deployed to environment '%s' because phase '%s' is not complete.",
 				release.text("Version"), environment.text("Name"), earlier.text("Name"))

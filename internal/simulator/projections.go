@@ -60,7 +60,7 @@ func releaseProgression(c *call, release document) (reply, error) {
 	phases := []document{}
 	next := []string{}
 	current := true
-	for _, phase := range c.lifecycleOf(release).objects("Phases") {
+	for _, phase := range c.phasesOf(c.lifecycleOf(release)) {
 		deployments := []document{}
 		for _, d := range c.documents["deployments"].order {
 			if d.text("ReleaseId") == release.id() && contains(phaseEnvironments(phase), d.text("EnvironmentId")) {

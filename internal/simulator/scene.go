@@ -92,7 +92,7 @@ func (s *Server) HelloWorld(options HelloWorldOptions) (Scene, error) {
 		scene.TenantID = b.add(s.AddTenant(o.Tenant))
 	}
 	scene.EnvironmentID = b.add(s.AddEnvironment(o.Environment))
-	scene.LifecycleID = s.idByName("lifecycles", "Default Lifecycle")
+	scene.LifecycleID = b.add(s.AddOpenLifecycle("Any environment"))
 	scene.ProjectGroupID = b.add(s.AddProjectGroup("Hello World"))
 	scene.PolicyID = b.add(s.AddImmutablePolicy())
 	scene.ProjectID = b.add(s.AddProject(ProjectOptions{Name: o.Project, LifecycleID: scene.LifecycleID, ProjectGroupID: scene.ProjectGroupID,

@@ -61,6 +61,12 @@ func (s *Server) ConnectTenant(tenantID, projectID string, environmentIDs ...str
 	return nil
 }
 
+// AddOpenLifecycle creates a lifecycle that lets a new release go to every environment at once, or
+// finds the one of that name. The default one wants releases to go to the environments in their order.
+func (s *Server) AddOpenLifecycle(name string) (string, error) {
+	return s.findOrBuild("lifecycles", name, document{"Phases": []any{document{"Name": name}}})
+}
+
 // AddLifecycle creates a lifecycle with one phase for each environment, or finds the one of that
 // name, and returns its id.
 func (s *Server) AddLifecycle(name string, environmentIDs ...string) (string, error) {
