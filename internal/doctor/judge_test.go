@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,35 +26,6 @@ func TestNearNames(t *testing.T) {
 		}
 		if got := near(test.b, test.a); got != test.want {
 			t.Errorf("%q and %q: %t", test.b, test.a, got)
-		}
-	}
-}
-
-// Octopus makes up phases where there are none, and one without environments is
-// for all that no other names.
-func TestLifecyclesForNewReleases(t *testing.T) {
-	t.Parallel()
-	test, production := environment{ID: "Environments-1", Name: "Test", SortOrder: 4}, environment{ID: "Environments-2", Name: "Production", SortOrder: 3}
-	first := phase{Name: "First", OptionalDeploymentTargets: []string{test.ID}}
-	optional := phase{Name: "Early", IsOptionalPhase: true, AutomaticDeploymentTargets: []string{test.ID}}
-	open := phase{Name: "Any"}
-	for name, given := range map[string]struct {
-		phases []phase
-		// what a refusal says for either environment; "" for none
-		test, production string
-	}{
-		"none":              {nil, `pass the phase "Production" first`, ""},
-		"one":               {[]phase{first}, "", "no phase"},
-		"any":               {[]phase{open}, "", ""},
-		"any after another": {[]phase{first, open}, "", `pass the phase "First" first`},
-		"any before":        {[]phase{open, first}, `pass the phase "Any" first`, ""},
-		"an optional one":   {[]phase{optional, open}, "", ""},
-	} {
-		l := lifecycle{Name: "Ours", Phases: given.phases}.spelledOut([]environment{test, production})
-		for at, want := range map[*environment]string{&test: given.test, &production: given.production} {
-			if got := l.refuses(*at); (got == "") != (want == "") || !strings.Contains(got, want) {
-				t.Errorf("%s: %s: %q", name, at.Name, got)
-			}
 		}
 	}
 }

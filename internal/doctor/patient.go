@@ -30,7 +30,6 @@ type patient struct {
 type environment struct {
 	ID               string `json:"Id"`
 	Name             string
-	SortOrder        int
 	UseGuidedFailure bool
 }
 

@@ -146,10 +146,19 @@ func TestNoLifecycleReaches(t *testing.T) {
 	}
 	w.must(t, http.MethodPut, "/api/Spaces-1/lifecycles/"+closed.ID(), closed)
 	item := itemOf(t, w.apply(t, optionsOf()), setup.KindProject)
-	if item.Action != setup.ActionBlocked || !strings.Contains(item.Note, `No lifecycle of the space lets releases go to the environment "Development"`) {
+	if item.Action != setup.ActionBlocked || !strings.Contains(item.Note, `No lifecycle of the space lets new releases go to "Development": no phase of the lifecycle "Default Lifecycle" holds`) {
 		t.Errorf("%+v", item)
 	}
-	opened, err := closed.With("/Phases/-", object{"Name": "Any Environments"})
+	later, err := closed.With("/Phases/-", object{"Name": "Any Environments"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must(t, http.MethodPut, "/api/Spaces-1/lifecycles/"+closed.ID(), later)
+	item = itemOf(t, w.apply(t, optionsOf()), setup.KindProject)
+	if item.Action != setup.ActionBlocked || !strings.Contains(item.Note, `pass the phase "Production" first`) {
+		t.Errorf("with an earlier phase: %+v", item)
+	}
+	opened, err := later.With("/Phases/0/IsOptionalPhase", true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +173,7 @@ func TestNoLifecycleReaches(t *testing.T) {
 func TestNeighboursShareTheSteps(t *testing.T) {
 	t.Parallel()
 	w := newNearWorld(t, simulator.Options{})
+	w.openLifecycle(t)
 	first, second := pipelineOf(), pipelineOf()
 	second.Name, second.Environment, second.Infrastructure.Roles, second.Infrastructure.Targets = "production", "Production", []string{"prod"}, 7
 	one := optionsOf(func(o *setup.Options) { o.Pipeline, o.Neighbours = first, []pipeline.Pipeline{second} })

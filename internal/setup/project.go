@@ -2,11 +2,8 @@ package setup
 
 import (
 	"context"
-	"encoding/json"
-	"slices"
 
 	"regrow/internal/octopus"
-	"regrow/internal/pipeline"
 )
 
 func (s *scene) lookAtApplication(ctx context.Context, item Item) (finding, error) {
@@ -25,12 +22,15 @@ func (s *scene) lookAtProject(ctx context.Context, item Item, key string, keep *
 		return finding{}, err
 	}
 	project := found(KindProject, item.Name, current)
+	if current != nil {
+		*keep = project // whatever is wrong with it
+	}
 	r := resource{collection: octopus.Projects, current: current}
 	switch {
 	case s.options.Example && project.inGit():
 		item.Note = "Its settings live in Git, where setup does not write."
 	case s.options.Example:
-		if r.settings, err = s.projectSettings(ctx); err != nil {
+		if r.settings, err = s.projectSettings(ctx, project); err != nil {
 			return finding{}, err
 		}
 		r.note = sentences(project.foreignNote(), s.unguardedNote())
@@ -48,9 +48,9 @@ func (s *scene) lookAtProject(ctx context.Context, item Item, key string, keep *
 
 // projectSettings are those by which targets may come and go at any time
 // (Octopus docs: elastic and transient environments).
-func (s *scene) projectSettings(ctx context.Context) ([]Setting, error) {
+func (s *scene) projectSettings(ctx context.Context, project *thing) ([]Setting, error) {
 	const connectivity = "/ProjectConnectivityPolicy/"
-	lifecycle, err := s.lifecycle(ctx)
+	lifecycle, err := s.lifecycle(ctx, project)
 	if err != nil {
 		return nil, err
 	}
@@ -80,60 +80,6 @@ func (s *scene) projectDraft(name string) (draft, error) {
 		}
 		return d.With("/ProjectGroupId", group.id)
 	}, nil
-}
-
-// lifecycle wants a lifecycle that lets releases go to the environment. Of
-// several, the space's default one is as good as any for a new project.
-func (s *scene) lifecycle(ctx context.Context) (Setting, error) {
-	environment, err := s.needEnvironment()
-	if err != nil {
-		return Setting{}, err
-	}
-	lifecycles, err := s.all(ctx, octopus.Lifecycles)
-	if err != nil {
-		return Setting{}, err
-	}
-	var good []string
-	var things []*thing
-	for _, d := range lifecycles {
-		things = append(things, found("", "", d))
-		reaches, err := reaches(d, environment.id)
-		switch {
-		case err != nil:
-			return Setting{}, err
-		case reaches && pipeline.SameName(d.Name(), "Default Lifecycle"):
-			good = slices.Insert(good, 0, d.ID())
-		case reaches:
-			good = append(good, d.ID())
-		}
-	}
-	if len(good) == 0 {
-		return Setting{}, &obstacle{"No lifecycle of the space lets releases go to the environment " + quoted(environment.name) +
-			". Add the environment to a phase of one, under Library → Lifecycles."}
-	}
-	names := byName(things...)
-	return oneOf("lifecycle", "/LifecycleId", good...).shownAs(names, names(encoded(good[0]))), nil
-}
-
-// reaches tells whether a lifecycle lets releases go to an environment sooner or
-// later. Octopus docs: a lifecycle without phases lets them go to every one, and
-// so does a phase without environments.
-func reaches(lifecycle octopus.Document, environmentID string) (bool, error) {
-	raw, _, err := lifecycle.Value("/Phases")
-	if err != nil || isNothing(raw) {
-		return err == nil, err
-	}
-	var phases []struct{ AutomaticDeploymentTargets, OptionalDeploymentTargets []string }
-	if err := json.Unmarshal(raw, &phases); err != nil {
-		return false, err
-	}
-	for _, phase := range phases {
-		named := slices.Concat(phase.AutomaticDeploymentTargets, phase.OptionalDeploymentTargets)
-		if len(named) == 0 || pipeline.HasName(named, environmentID) {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // unguardedNote is the note on a change of a project that nothing keeps from
