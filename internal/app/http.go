@@ -68,7 +68,7 @@ func (a *App) sources() ([]handlers.Source, error) {
 			previous = []string{source.PreviousSecret.Reveal()}
 		}
 		receiver, err := webhook.New(webhook.Source{
-			Name: source.Name, Kind: webhook.Kind(source.Kind), Secret: source.Secret.Reveal(), PreviousSecrets: previous,
+			Name: source.Name, Kind: source.Kind, Secret: source.Secret.Reveal(), PreviousSecrets: previous,
 			HeaderKey: source.Header, Tolerance: source.Tolerance, MaxBody: int64(source.MaxBody),
 		})
 		if err != nil {

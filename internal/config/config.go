@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"regrow/internal/pipeline"
+	"regrow/internal/webhook"
 )
 
 // Config is a whole, checked regrow.yaml with all defaults filled in.
@@ -110,17 +111,14 @@ type Server struct {
 }
 
 // SourceKind is what kind of sender a source is.
-type SourceKind string
+type SourceKind = webhook.Kind
 
 // The kinds of sources.
 const (
-	// GitHub sends push webhooks with an HMAC signature.
-	GitHub SourceKind = "github"
-	// Generic is anything that signs as Standard Webhooks describes.
-	Generic SourceKind = "generic"
-	// Octopus is the subscription of an Octopus Server. It starts no runs; it
-	// wakes those that wait.
-	Octopus SourceKind = "octopus"
+	GitHub  = webhook.GitHub
+	Generic = webhook.Generic
+	// Octopus starts no runs; it wakes those that wait.
+	Octopus = webhook.Octopus
 )
 
 // Source is one sender of webhooks.

@@ -131,8 +131,6 @@ var serverAddress = format[string]{
 	},
 }
 
-var headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-
 // octopusName is a name that Octopus knows something by, and not an id such as
 // "Environments-1". Runs exclude each other by name: two pipelines of which one
 // writes the id would not know of each other.

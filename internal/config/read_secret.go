@@ -7,14 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode"
+
+	"regrow/internal/webhook"
 )
 
-const (
-	// leastSecret is the length below which a secret is none.
-	leastSecret = 8
-	// weakSecret is the length below which a secret is easy to guess.
-	weakSecret = 16
-)
+// weakSecret is the length below which a secret is easy to guess.
+const weakSecret = 16
 
 // secret reads a secret from key, or from the file that key_file names.
 // Problems name the key, the variable or the file, and never what is in it.
@@ -119,8 +117,8 @@ func (o *object) strongSecret(key, want string) (Secret, string) {
 	const remedy = "make a random one, for instance with: openssl rand -hex 32"
 	switch length := len(s.Reveal()); {
 	case s.IsZero():
-	case length < leastSecret:
-		o.r.failAt(path, "expected a secret of at least %d characters; %s", leastSecret, remedy)
+	case length < webhook.MinSecret:
+		o.r.failAt(path, "expected a secret of at least %d characters; %s", webhook.MinSecret, remedy)
 	case length < weakSecret:
 		o.r.warnAt(path, "the secret is shorter than %d characters; %s", weakSecret, remedy)
 	}

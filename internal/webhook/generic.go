@@ -44,6 +44,13 @@ func newGeneric(source Source) (generic, error) {
 	return g, nil
 }
 
+// CheckStandardSecret refuses what is no secret as the Standard Webhooks
+// specification writes it.
+func CheckStandardSecret(secret string) error {
+	_, err := standardKey(secret)
+	return err
+}
+
 // standardKey reads a Standard Webhooks secret.
 func standardKey(secret string) (*standardwebhooks.Webhook, error) {
 	encoded, ok := strings.CutPrefix(secret, secretPrefix)

@@ -11,7 +11,7 @@ type octopus struct {
 }
 
 func newOctopus(source Source) (octopus, error) {
-	if err := checkHeaderKey(source.HeaderKey); err != nil {
+	if err := CheckHeaderKey(source.HeaderKey); err != nil {
 		return octopus{}, err
 	}
 	return octopus{secrets: source.secrets(), headerKey: source.HeaderKey}, nil

@@ -15,7 +15,7 @@ func newScrubber(secrets []string) scrubber {
 	var forms []string
 	for _, secret := range secrets {
 		forms = append(forms, secret)
-		if bare, ok := strings.CutPrefix(secret, secretPrefix); ok && len(bare) >= minSecret {
+		if bare, ok := strings.CutPrefix(secret, secretPrefix); ok && len(bare) >= MinSecret {
 			forms = append(forms, bare)
 		}
 	}

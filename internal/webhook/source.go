@@ -51,8 +51,8 @@ const (
 	// DefaultMaxBody is 5 MB. GitHub sends up to 25 MB.
 	DefaultMaxBody = 5_000_000
 
-	// minSecret is the shortest secret, in bytes, that is worth the name.
-	minSecret = 8
+	// MinSecret is the shortest secret, in bytes, that is worth the name.
+	MinSecret = 8
 )
 
 // Source is the configuration of one sender. It never prints its secrets.
@@ -123,8 +123,8 @@ func checkSecret(secret string) error {
 	switch {
 	case secret == "":
 		return errors.New("is empty: anybody could start runs")
-	case len(secret) < minSecret:
-		return fmt.Errorf("has %d bytes; it needs at least %d", len(secret), minSecret)
+	case len(secret) < MinSecret:
+		return fmt.Errorf("has %d bytes; it needs at least %d", len(secret), MinSecret)
 	case strings.TrimSpace(secret) != secret:
 		return errors.New("begins or ends with white space; a file's last line break is the usual cause")
 	case strings.ContainsFunc(secret, unicode.IsControl):
@@ -133,9 +133,9 @@ func checkSecret(secret string) error {
 	return nil
 }
 
-// checkHeaderKey refuses names that can be no header, and those that cannot
+// CheckHeaderKey refuses names that can be no header, and those that cannot
 // hold a secret.
-func checkHeaderKey(name string) error {
+func CheckHeaderKey(name string) error {
 	const marks = "!#$%&'*+-.^_`|~" // RFC 9110, section 5.6.2
 	for _, c := range name {
 		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.ContainsRune(marks, c)) {
