@@ -81,8 +81,18 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	checks := e.run(ctx, e.groups(ctx))
-	e.database.close()
+	e.close()
 	return newReport(checks), ctx.Err()
+}
+
+// close gives back what was opened.
+func (e *examination) close() {
+	e.database.close()
+	for _, s := range e.servers {
+		if client, ok := s.opened.had(); ok {
+			client.Close()
+		}
+	}
 }
 
 // examination is one round of looking.
@@ -135,7 +145,7 @@ func (e *examination) groups(ctx context.Context) []group {
 	}
 	for _, s := range e.config.Sources {
 		if e.concernsSource(s) {
-			groups = append(groups, e.newSource(ctx, s).group())
+			groups = append(groups, e.newSource(s).group())
 		}
 	}
 	for _, p := range e.pipelines {

@@ -25,6 +25,7 @@ type Octopus interface {
 	Freezes(ctx context.Context, projectID, environmentID, tenantID string) ([]octopus.Freeze, error)
 	Overrides(ctx context.Context, projectID string) ([]octopus.AutoDeployOverride, error)
 	LastEvent(ctx context.Context, q octopus.EventQuery) (time.Time, error)
+	// Close gives the connections back.
 	Close()
 }
 

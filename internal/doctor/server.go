@@ -30,6 +30,8 @@ type server struct {
 	config.Server
 	scope string
 
+	// opened is the client, whether the server answers or not.
+	opened *fact[steadfast]
 	// client belongs to the check octopus, and is there when the server answers
 	// at all; signedIn belongs to api-key, ready to space.
 	client      *fact[steadfast]
@@ -43,12 +45,12 @@ func (e *examination) newServer(ctx context.Context, c config.Server) *server {
 	s := &server{examination: e, Server: c, scope: "server " + c.Name}
 	at := func(id string) string { return fmt.Sprintf("%s (%s)", id, s.scope) }
 	known := newMemory(ctx)
-	opened := newFact(ctx, at(idOctopus), func(context.Context) (steadfast, error) {
+	s.opened = newFact(ctx, at(idOctopus), func(context.Context) (steadfast, error) {
 		client, err := e.OpenOctopus(c)
 		return steadfast{client, e.Tries, known}, err
 	})
 	s.info = newFact(ctx, at(idOctopus), func(ctx context.Context) (octopus.ServerInfo, error) {
-		client, err := opened.get(ctx)
+		client, err := s.opened.get(ctx)
 		if err != nil {
 			return octopus.ServerInfo{}, err
 		}
@@ -67,7 +69,7 @@ func (e *examination) newServer(ctx context.Context, c config.Server) *server {
 			if _, err := s.info.get(ctx); err != nil && disproved(err) {
 				return steadfast{}, err
 			}
-			return opened.get(ctx)
+			return s.opened.get(ctx)
 		})
 	}
 	s.client = proof(idOctopus, nil, func(err error) bool { return !refusesKey(err) && !octopus.IsNotFound(err) })

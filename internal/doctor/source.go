@@ -15,7 +15,7 @@ type source struct {
 	scope string
 }
 
-func (e *examination) newSource(_ context.Context, s config.Source) *source {
+func (e *examination) newSource(s config.Source) *source {
 	return &source{examination: e, Source: s, scope: "source " + s.Name}
 }
 
