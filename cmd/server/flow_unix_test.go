@@ -53,7 +53,7 @@ listen: %[1]s
 database: {url: "${DATABASE}"}
 api: {tokens: [{name: ops, role: operator, token: "${TOKEN}"}]}
 servers:
-  - {name: main, url: "%[2]s", api_key: "${API_KEY}", space: Default, requests_per_minute: 6000}
+  - {name: main, url: "%[2]s", api_key: "${API_KEY}", space: Default, requests_per_minute: 6000, timeout: 3s}
 sources:
   - {name: github, kind: github, secret: "${GITHUB}"}
   - {name: octopus, kind: octopus, server: main, secret: "${OCTOPUS}"}

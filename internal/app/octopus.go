@@ -34,7 +34,7 @@ func (a *App) octopusServers() (map[string]jobs.Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		servers[server.Name] = jobs.Server{Client: client, URL: server.URL, Space: server.Space}
+		servers[server.Name] = jobs.Server{Client: client, URL: server.URL, Space: server.Space, Settling: server.Timeout}
 	}
 	return servers, nil
 }

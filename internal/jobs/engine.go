@@ -25,6 +25,8 @@ import (
 type Server struct {
 	Client     Octopus
 	URL, Space string
+	// Settling is how long a request that got no answer may take to have its effect.
+	Settling time.Duration
 }
 
 // Config is what the engine needs. Pool, Servers, Logger and Worker have to be

@@ -104,7 +104,8 @@ func (e *Engine) begin(ctx context.Context, runID uuid.UUID, jobID int64) (*exec
 			return err
 		}
 		x.run, err = q.TakeLease(ctx, store.TakeLeaseParams{
-			ID: run.ID, JobID: jobID, LeaseSeconds: e.Lease.Seconds(), DeadlineAt: x.stageEnd(run),
+			ID: run.ID, JobID: jobID, LeaseSeconds: e.Lease.Seconds(), SettlingSeconds: e.settlingAfterLease(run.Server).Seconds(),
+			DeadlineAt: x.stageEnd(run),
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errLeased

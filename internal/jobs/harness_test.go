@@ -90,7 +90,7 @@ func (w *world) start(change func(*Config)) *Engine {
 		w.t.Fatal(err)
 	}
 	config := Config{
-		Pool: w.pool, Servers: map[string]Server{serverName: {Client: client, URL: w.url, Space: "Default"}}, Worker: "test",
+		Pool: w.pool, Servers: map[string]Server{serverName: {Client: client, URL: w.url, Space: "Default", Settling: w.settling}}, Worker: "test",
 		Logger: zerolog.New(testWriter{w.t}), Interval: 200 * time.Millisecond, Lease: 5 * time.Second, Backoff: 10 * time.Millisecond,
 	}
 	config.Pipelines = map[string]pipeline.Pipeline{"hello-world": w.pipeline()}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,10 +69,31 @@ func (x *execution) keepLease(ctx context.Context, lost context.CancelFunc) {
 func (x *execution) mayAct() error {
 	leased := *x.leasedAt.Load()
 	passed := max(time.Since(leased), time.Now().Round(0).Sub(leased.Round(0)))
-	if passed >= x.Lease*2/3 {
+	if passed >= x.actingTime() {
 		return errStale
 	}
 	return nil
+}
+
+// actingTime is how much of a lease its owner uses.
+func (e *Engine) actingTime() time.Duration { return e.Lease * 2 / 3 }
+
+// settlingAfterLease is how long nobody may take a run over after its lease is
+// over: what its last owner sent may have got no answer, and nobody knows of it.
+func (e *Engine) settlingAfterLease(server string) time.Duration {
+	return max(e.Servers[server].Settling-(e.Lease-e.actingTime()), 0)
+}
+
+// shortestSettling is settlingAfterLease of the server that takes the least.
+func (e *Engine) shortestSettling() time.Duration {
+	var all []time.Duration
+	for server := range e.Servers {
+		all = append(all, e.settlingAfterLease(server))
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	return slices.Min(all)
 }
 
 func (x *execution) extendLease(ctx context.Context) (owned bool, err error) {

@@ -104,6 +104,28 @@ func TestLostExecutionIsRepeated(t *testing.T) {
 	}
 }
 
+// What a process that is gone has sent last may take its time: nobody goes on with
+// its run before that has had its effect, however short the lease is.
+func TestLostExecutionSettles(t *testing.T) {
+	t.Parallel()
+	const settling = 1500 * time.Millisecond
+	w := newWorld(t, worldOptions{settling: settling, config: func(c *Config) { c.Lease = 300 * time.Millisecond }})
+	run := w.commit(w.pipeline(), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "")
+	lost := w.vanish(run)
+	settled := lost.leasedAt.Load().Add(settling)
+	<-time.After(lost.Lease)
+	if _, err := w.engine.begin(t.Context(), run.ID, lost.jobID); !errors.Is(err, errLeased) && time.Now().Before(settled) {
+		t.Errorf("the same job may act again: %v", err)
+	}
+	w.until("the lost execution is noticed", func() bool { return slices.Contains(w.events(run.ID), eventAttemptLost) })
+	if now := time.Now(); now.Before(settled) {
+		t.Errorf("the run was taken over %s before it had settled", settled.Sub(now))
+	}
+	w.untilDone(run.ID, pipeline.Succeeded)
+	w.checkOnce()
+}
+
 // vanish begins an execution of a waiting run, as a process does that is then
 // killed: its lease is never extended.
 func (w *world) vanish(run store.Run) *execution {

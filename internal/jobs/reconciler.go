@@ -77,13 +77,17 @@ func (e *Engine) wakeDue(ctx context.Context) error {
 
 // recoverLost gives the runs of processes that are gone to another execution.
 func (e *Engine) recoverLost(ctx context.Context) error {
-	lost, err := store.New(e.Pool).ExpiredLeases(ctx)
+	lost, err := store.New(e.Pool).ExpiredLeases(ctx, e.shortestSettling().Seconds())
 	if err != nil {
 		return fmt.Errorf("looking for lost executions: %w", err)
 	}
 	return e.each(ctx, lost, func(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 		q := store.New(tx)
-		run, err := q.LockIfExpired(ctx, id)
+		run, err := q.GetRun(ctx, id)
+		if err != nil {
+			return err
+		}
+		run, err = q.LockIfExpired(ctx, store.LockIfExpiredParams{ID: id, SettlingSeconds: e.settlingAfterLease(run.Server).Seconds()})
 		if err != nil {
 			return err
 		}

@@ -224,12 +224,12 @@ func (q *Queries) EndRun(ctx context.Context, arg EndRunParams) (Run, error) {
 }
 
 const expiredLeases = `-- name: ExpiredLeases :many
-select id from runs where status = 'running' and lease_until < now() order by lease_until
+select id from runs where status = 'running' and lease_until < now() - make_interval(secs => $1::float8) order by lease_until
 `
 
-// Runs whose executing process has vanished.
-func (q *Queries) ExpiredLeases(ctx context.Context) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, expiredLeases)
+// Runs whose executing process has vanished, and what it may have sent has settled.
+func (q *Queries) ExpiredLeases(ctx context.Context, settlingSeconds float64) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, expiredLeases, settlingSeconds)
 	if err != nil {
 		return nil, err
 	}
@@ -800,12 +800,17 @@ func (q *Queries) LockIfDue(ctx context.Context, arg LockIfDueParams) (Run, erro
 }
 
 const lockIfExpired = `-- name: LockIfExpired :one
-select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked
+select id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at from runs where id = $1 and status = 'running' and lease_until < now() - make_interval(secs => $2::float8) for update skip locked
 `
 
+type LockIfExpiredParams struct {
+	ID              uuid.UUID
+	SettlingSeconds float64
+}
+
 // Returns no row when the run is leased again, or somebody else is at it.
-func (q *Queries) LockIfExpired(ctx context.Context, id uuid.UUID) (Run, error) {
-	row := q.db.QueryRow(ctx, lockIfExpired, id)
+func (q *Queries) LockIfExpired(ctx context.Context, arg LockIfExpiredParams) (Run, error) {
+	row := q.db.QueryRow(ctx, lockIfExpired, arg.ID, arg.SettlingSeconds)
 	var i Run
 	err := row.Scan(
 		&i.ID,
@@ -1455,25 +1460,27 @@ const takeLease = `-- name: TakeLease :one
 update runs set status = 'running', paused = false,
     lease_until = clock_timestamp() + make_interval(secs => $1::float8),
     deadline_at = coalesce(deadline_at, $2::timestamptz)
-where id = $3 and job_id = $4::bigint and (lease_until is null or lease_until <= clock_timestamp())
+where id = $3 and job_id = $4::bigint and (lease_until is null or lease_until <= clock_timestamp() - make_interval(secs => $5::float8))
 returning id, pipeline, number, delivery_id, server, lane, config, repository, ref, commit_sha, message, author, version, commit_url, status, stage, round, queue_position, lane_turn, reason, remedy, retry_from, superseded_by, job_id, lease_until, wakes, next_check_at, paused, deadline_at, cancel_requested_at, cancel_reason, created_at, started_at, ended_at, freeze_name, freeze_until, freeze_override_reason, freeze_override_by, held_since, cancel_tasks, ending, rollback_of, restores, rollback_delivery, rollback_by, rollback_reason, rollback_way, rollback_run, settles_at
 `
 
 type TakeLeaseParams struct {
-	LeaseSeconds float64
-	DeadlineAt   time.Time
-	ID           uuid.UUID
-	JobID        int64
+	LeaseSeconds    float64
+	DeadlineAt      time.Time
+	ID              uuid.UUID
+	JobID           int64
+	SettlingSeconds float64
 }
 
 // Leases run by the database's clock, the one that all processes share. Returns
-// no row while another execution is alive.
+// no row while another execution is alive, or what it may have sent has not settled.
 func (q *Queries) TakeLease(ctx context.Context, arg TakeLeaseParams) (Run, error) {
 	row := q.db.QueryRow(ctx, takeLease,
 		arg.LeaseSeconds,
 		arg.DeadlineAt,
 		arg.ID,
 		arg.JobID,
+		arg.SettlingSeconds,
 	)
 	var i Run
 	err := row.Scan(

@@ -176,7 +176,7 @@ func (m mixture) String() string {
 // withRequestTime shortens what a request to Octopus may take.
 func withRequestTime(tb testing.TB, config string) string {
 	tb.Helper()
-	edited := strings.Replace(config, "space: Default,", fmt.Sprintf("space: Default, timeout: %s,", requestTime), 1)
+	edited := strings.Replace(config, "timeout: 2s", fmt.Sprintf("timeout: %s", requestTime), 1)
 	if edited == config {
 		tb.Fatal("the configuration has no server")
 	}

@@ -221,7 +221,7 @@ log: {level: info, format: json}
 database: {url: "${DATABASE}", max_connections: 12}
 api: {tokens: [{name: ops, role: operator, token: "${TOKEN}"}]}
 servers:
-  - {name: main, url: %[1]q, api_key: "${API_KEY}", space: Default, requests_per_minute: 100000}
+  - {name: main, url: %[1]q, api_key: "${API_KEY}", space: Default, timeout: 2s, requests_per_minute: 100000}
 sources:
   - {name: github, kind: github, secret: "${GITHUB}", requests_per_minute: 100000}
   - {name: octopus, kind: octopus, server: main, secret: "${OCTOPUS}", requests_per_minute: 100000}

@@ -89,11 +89,11 @@ returning *;
 
 -- name: TakeLease :one
 -- Leases run by the database's clock, the one that all processes share. Returns
--- no row while another execution is alive.
+-- no row while another execution is alive, or what it may have sent has not settled.
 update runs set status = 'running', paused = false,
     lease_until = clock_timestamp() + make_interval(secs => sqlc.arg('lease_seconds')::float8),
     deadline_at = coalesce(deadline_at, sqlc.arg('deadline_at')::timestamptz)
-where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint and (lease_until is null or lease_until <= clock_timestamp())
+where id = sqlc.arg('id') and job_id = sqlc.arg('job_id')::bigint and (lease_until is null or lease_until <= clock_timestamp() - make_interval(secs => sqlc.arg('settling_seconds')::float8))
 returning *;
 
 -- name: ExtendLease :execrows
@@ -165,12 +165,12 @@ select * from runs where id = sqlc.arg('id') and status = 'waiting' and next_che
 for update skip locked;
 
 -- name: ExpiredLeases :many
--- Runs whose executing process has vanished.
-select id from runs where status = 'running' and lease_until < now() order by lease_until;
+-- Runs whose executing process has vanished, and what it may have sent has settled.
+select id from runs where status = 'running' and lease_until < now() - make_interval(secs => sqlc.arg('settling_seconds')::float8) order by lease_until;
 
 -- name: LockIfExpired :one
 -- Returns no row when the run is leased again, or somebody else is at it.
-select * from runs where id = $1 and status = 'running' and lease_until < now() for update skip locked;
+select * from runs where id = sqlc.arg('id') and status = 'running' and lease_until < now() - make_interval(secs => sqlc.arg('settling_seconds')::float8) for update skip locked;
 
 -- name: UnleasedRunning :many
 -- Running runs that no process executes: their River job should be due.
