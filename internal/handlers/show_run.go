@@ -17,7 +17,7 @@ func showRun(run store.Run) api.Run {
 		ID: run.ID, Pipeline: run.Pipeline, Number: run.Number,
 		Status: api.RunStatus(run.Status), Stage: api.Stage(run.Stage), Round: run.Round,
 		Reason: run.Reason, Remedy: run.Remedy,
-		Commit:     showCommit(commitOf(run)),
+		Commit:     showCommit(run.Commit()),
 		DeliveryID: run.DeliveryID, Server: run.Server, Lane: run.Lane,
 		Environment: run.Config.Environment, Tenant: run.Config.Tenant,
 		Frozen: showFreeze(run), FreezeOverride: showFreezeOverride(run),
@@ -63,13 +63,6 @@ func showFreezeOverride(run store.Run) api.FreezeOverride {
 		return api.FreezeOverride{}
 	}
 	return api.FreezeOverride{Reason: *run.FreezeOverrideReason, By: *run.FreezeOverrideBy}
-}
-
-func commitOf(run store.Run) pipeline.Commit {
-	return pipeline.Commit{
-		Repository: run.Repository, Ref: run.Ref, SHA: run.CommitSha,
-		Message: run.Message, Author: run.Author, Version: run.Version, URL: run.CommitUrl,
-	}
 }
 
 func showCommit(c pipeline.Commit) api.Commit {

@@ -213,11 +213,5 @@ func (x *execution) marker(what string) string {
 
 // facts are what the run's version templates are filled with.
 func (x *execution) facts() pipeline.Facts {
-	return pipeline.Facts{
-		Pipeline: x.p.Name, Run: x.run.Number, Started: x.run.CreatedAt,
-		Commit: pipeline.Commit{
-			Repository: x.run.Repository, Ref: x.run.Ref, SHA: x.run.CommitSha,
-			Message: x.run.Message, Author: x.run.Author, Version: x.run.Version, URL: x.run.CommitUrl,
-		},
-	}
+	return pipeline.Facts{Pipeline: x.p.Name, Run: x.run.Number, Started: x.run.CreatedAt, Commit: x.run.Commit()}
 }

@@ -11,8 +11,9 @@ import (
 	"regrow/internal/store"
 )
 
-// judgeTime bounds how long an execution may take to clear its override after a
-// stage has used all of executionTime.
+// judgeTime bounds how long an execution may take to tidy up after a stage has used
+// all of executionTime: to clear the override, cancel tasks, take targets out and
+// have the runbook run. What takes longer is left to the next execution.
 const judgeTime = 2 * time.Minute
 
 // leased performs the stage and judges how it ended, while it keeps the lease

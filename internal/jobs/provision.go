@@ -111,10 +111,15 @@ func (x *execution) provisionMarker() string {
 }
 
 func (x *execution) infrastructureDeployment() octopus.DeploymentSpec {
-	r := x.results.provision
+	spec := x.results.provision.deployment()
+	spec.Comment = x.comment("provisions new targets for")
+	return spec
+}
+
+// deployment is by what the infrastructure deployment is found again.
+func (r provisionResult) deployment() octopus.DeploymentSpec {
 	return octopus.DeploymentSpec{
-		ReleaseID: r.ReleaseID, ProjectID: r.ProjectID, EnvironmentID: r.EnvironmentID, TenantID: r.TenantID,
-		Comment: x.comment("provisions new targets for"), Marker: r.Marker,
+		ReleaseID: r.ReleaseID, ProjectID: r.ProjectID, EnvironmentID: r.EnvironmentID, TenantID: r.TenantID, Marker: r.Marker,
 	}
 }
 

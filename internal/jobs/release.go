@@ -23,6 +23,15 @@ func createRelease(ctx context.Context, x *execution) (outcome, error) {
 	return done("Release %s of %s stands.", release.Version, wanted.project)
 }
 
+// applicationRelease makes sure of the release that the run puts out: its own, or
+// of a rollback the one that was good.
+func (x *execution) applicationRelease(ctx context.Context, wanted releaseWanted) (octopus.Release, error) {
+	if x.run.Restores != nil {
+		return x.restored(ctx, wanted)
+	}
+	return x.ensureRelease(ctx, wanted)
+}
+
 // releaseWanted is what a pipeline says of a release.
 type releaseWanted struct {
 	project, projectID, channel string
@@ -63,6 +72,14 @@ func (x *execution) releaseSpec(w releaseWanted) (octopus.ReleaseSpec, error) {
 		Notes: x.releaseNotes(), Marker: x.marker(""), Packages: packages,
 		GitRef: w.git.Ref, GitCommit: w.git.Commit,
 	}, err
+}
+
+// version is the version of the release that is wanted.
+func (x *execution) version(w releaseWanted) (string, error) {
+	if x.run.RollbackOf != nil {
+		return w.version.RenderRollback(x.facts())
+	}
+	return w.version.Render(x.facts())
 }
 
 // checkRelease finds out before anything is replaced whether the application's

@@ -5,18 +5,8 @@ import (
 	"fmt"
 
 	"regrow/internal/octopus"
-	"regrow/internal/pipeline"
 	"regrow/internal/store"
 )
-
-// applicationRelease makes sure of the release that the run puts out: its own, or
-// of a rollback the one that was good.
-func (x *execution) applicationRelease(ctx context.Context, wanted releaseWanted) (octopus.Release, error) {
-	if x.run.Restores != nil {
-		return x.restored(ctx, wanted)
-	}
-	return x.ensureRelease(ctx, wanted)
-}
 
 // restored finds the very release that the restored run put out. Another of the
 // same version would be something else.
@@ -51,29 +41,3 @@ func releaseGone(project, version string, number int64) string {
 }
 
 const releaseGoneRemedy = "start a run of that commit with regrow trigger, which makes a new release; a longer retention policy keeps releases to go back to"
-
-// version is the version of the release that is wanted.
-func (x *execution) version(w releaseWanted) (string, error) {
-	if x.run.RollbackOf != nil {
-		return w.version.RenderRollback(x.facts())
-	}
-	return w.version.Render(x.facts())
-}
-
-// checkTargetsStand refuses to go on with targets that have been removed.
-func checkTargetsStand(ctx context.Context, q *store.Queries, run store.Run, from pipeline.Stage) error {
-	if from == pipeline.Provision {
-		return nil
-	}
-	gone, err := q.HasTakenOut(ctx, run.ID)
-	if err != nil {
-		return fmt.Errorf("looking for targets that were removed: %w", err)
-	}
-	if gone {
-		return &pipeline.Refusal{
-			Message: fmt.Sprintf("the new targets of run #%d of %s were removed; there is nothing to go on with from %s", run.Number, run.Pipeline, from),
-			Remedy:  fmt.Sprintf("retry it from %s", pipeline.Provision),
-		}
-	}
-	return nil
-}

@@ -322,7 +322,7 @@ func (e *Engine) enterRollback(ctx context.Context, tx pgx.Tx, from store.Run, g
 		return source, fmt.Errorf("reading run #%d: %w", good.Number, err)
 	}
 	run, err := e.enter(ctx, tx, newcomer{
-		delivery: w.delivery, line: good.line, commit: commitOf(source), rollbackOf: &from.ID, restores: &source.ID,
+		delivery: w.delivery, line: good.line, commit: source.Commit(), rollbackOf: &from.ID, restores: &source.ID,
 	})
 	if err != nil {
 		return run, err
@@ -380,13 +380,6 @@ func (x *execution) writeWayBack(ctx context.Context, tx pgx.Tx, run store.Run) 
 	}
 	_, err := x.enterRollback(ctx, tx, run, *x.tidying.instead, wish{*run.RollbackDelivery, *run.RollbackBy, *run.RollbackReason})
 	return err
-}
-
-func commitOf(run store.Run) pipeline.Commit {
-	return pipeline.Commit{
-		Repository: run.Repository, Ref: run.Ref, SHA: run.CommitSha,
-		Message: run.Message, Author: run.Author, Version: run.Version, URL: run.CommitUrl,
-	}
 }
 
 // leftToRollback leaves the end of an execution, which knew nothing of a rollback

@@ -90,6 +90,24 @@ func (e *Engine) checkRetry(ctx context.Context, tx pgx.Tx, run store.Run, from 
 	}
 }
 
+// checkTargetsStand refuses to go on with targets that have been removed.
+func checkTargetsStand(ctx context.Context, q *store.Queries, run store.Run, from pipeline.Stage) error {
+	if from == pipeline.Provision {
+		return nil
+	}
+	gone, err := q.HasTakenOut(ctx, run.ID)
+	if err != nil {
+		return fmt.Errorf("looking for targets that were removed: %w", err)
+	}
+	if gone {
+		return &pipeline.Refusal{
+			Message: fmt.Sprintf("the new targets of run #%d of %s were removed; there is nothing to go on with from %s", run.Number, run.Pipeline, from),
+			Remedy:  fmt.Sprintf("retry it from %s", pipeline.Provision),
+		}
+	}
+	return nil
+}
+
 // checkReplaced refuses to go on with a run that another one waits to get away from.
 func checkReplaced(ctx context.Context, q *store.Queries, run store.Run) error {
 	by, err := q.OpenRollbackOf(ctx, run.ID)

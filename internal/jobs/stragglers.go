@@ -33,9 +33,7 @@ func (x *execution) stragglers(ctx context.Context) (busy string, err error) {
 		return "", err
 	}
 	r := before.result
-	deployment, found, err := x.octopus.FindDeployment(ctx, octopus.DeploymentSpec{
-		ReleaseID: r.ReleaseID, EnvironmentID: r.EnvironmentID, TenantID: r.TenantID, Marker: r.Marker,
-	})
+	deployment, found, err := x.octopus.FindDeployment(ctx, r.deployment())
 	if octopus.IsNotFound(err) {
 		return "", nil // Octopus has forgotten the release, and with it the deployment
 	}

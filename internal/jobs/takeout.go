@@ -67,9 +67,7 @@ func (x *execution) provisioningEnded(ctx context.Context) (ended time.Time, mad
 	if r.Began.IsZero() {
 		return ended, false, nil
 	}
-	deployment, found, err := x.octopus.FindDeployment(ctx, octopus.DeploymentSpec{
-		ReleaseID: r.ReleaseID, EnvironmentID: r.EnvironmentID, TenantID: r.TenantID, Marker: r.Marker,
-	})
+	deployment, found, err := x.octopus.FindDeployment(ctx, r.deployment())
 	if err != nil && !octopus.IsNotFound(err) {
 		return ended, false, err
 	}
