@@ -73,8 +73,8 @@ type Engine struct {
 
 	stopReconciler context.CancelFunc
 	reconciler     sync.WaitGroup
-	// reconciled is when the last look of the reconciler succeeded, in Unix
-	// nanoseconds.
+	// reconciled is when the reconciler looked last, whatever it could not deal
+	// with, in Unix nanoseconds.
 	reconciled atomic.Int64
 }
 
@@ -169,11 +169,12 @@ func beforeEnd(ctx context.Context, earlier time.Duration) (context.Context, con
 }
 
 // Working returns an error when jobs are not being worked on: when the engine
-// was not started, or its reconciler has not succeeded for long.
+// was not started, or its reconciler has not come to look for long. A run or lane
+// that cannot be dealt with is in the log, and no reason to serve nobody.
 func (e *Engine) Working() error {
 	last := time.Unix(0, e.reconciled.Load())
 	if silence := e.Now().Sub(last); silence > max(3*e.reconcilePeriod(), 30*time.Second) {
-		return fmt.Errorf("the last successful look after the jobs was %s ago", silence.Round(time.Second))
+		return fmt.Errorf("the last look after the jobs was %s ago", silence.Round(time.Second))
 	}
 	return nil
 }

@@ -48,16 +48,44 @@ func (e *Engine) reconcilePeriod() time.Duration {
 func (e *Engine) Reconcile(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reconcileTime)
 	defer cancel()
-	err := errors.Join(
-		e.wakeDue(ctx),
-		e.recoverLost(ctx),
-		e.recoverVanished(ctx),
-		e.Release(ctx),
-	)
-	if err == nil {
+	looked := true
+	var errs []error
+	for _, look := range []func(context.Context) error{e.wakeDue, e.recoverLost, e.recoverVanished, e.releaseHeld, e.unstrandLanes} {
+		err := look(ctx)
+		looked = looked && isLeft(err)
+		errs = append(errs, err)
+	}
+	if looked {
 		e.reconciled.Store(e.Now().UnixNano())
 	}
-	return err
+	return errors.Join(errs...)
+}
+
+// leftError says what a look that took place could not deal with: single runs and
+// lanes. It is no reason to take the process out of service.
+type leftError struct{ error }
+
+func (l leftError) Unwrap() error { return l.error }
+
+// eachOf does something with each of several, whatever becomes of the others. Who
+// is no longer as it was (pgx.ErrNoRows) is passed over.
+func eachOf[T any](all []T, do func(T) error) error {
+	var errs []error
+	for _, one := range all {
+		if err := do(one); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return leftError{errors.Join(errs...)}
+}
+
+// isLeft tells whether a look took place, whatever it has left.
+func isLeft(err error) bool {
+	_, some := errors.AsType[leftError](err)
+	return err == nil || some
 }
 
 // wakeDue has the runs look at Octopus that no event has woken in time.
@@ -109,14 +137,13 @@ func (e *Engine) recoverLost(ctx context.Context) error {
 // cannot be dealt with must not keep the others from it. A run that is no longer
 // as it was (pgx.ErrNoRows) is passed over.
 func (e *Engine) each(ctx context.Context, ids []uuid.UUID, do func(context.Context, pgx.Tx, uuid.UUID) error) error {
-	var errs []error
-	for _, id := range ids {
+	return eachOf(ids, func(id uuid.UUID) error {
 		err := store.InTx(ctx, e.Pool, "reconcile", func(tx pgx.Tx) error { return do(ctx, tx, id) })
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			errs = append(errs, fmt.Errorf("reconciling run %s: %w", id, err))
+		if err != nil {
+			return fmt.Errorf("reconciling run %s: %w", id, err)
 		}
-	}
-	return errors.Join(errs...)
+		return nil
+	})
 }
 
 // recoverVanished replaces River jobs that will never act for their runs: ones
@@ -127,39 +154,35 @@ func (e *Engine) recoverVanished(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var without []store.UnleasedRunningRow
 	for some := range slices.Chunk(idle, jobsAtOnce) {
-		if err := e.replaceVanished(ctx, some); err != nil {
+		found, err := e.withoutJob(ctx, some)
+		if err != nil {
 			return err
 		}
+		without = append(without, found...)
 	}
-	return nil
+	return eachOf(without, func(run store.UnleasedRunningRow) error { return e.replaceJob(ctx, run) })
 }
 
 // jobsAtOnce is how many of River's jobs are asked for at once.
 const jobsAtOnce = 1000
 
-func (e *Engine) replaceVanished(ctx context.Context, idle []store.UnleasedRunningRow) error {
+// withoutJob returns those of the runs whose River job will never act for them.
+func (e *Engine) withoutJob(ctx context.Context, idle []store.UnleasedRunningRow) ([]store.UnleasedRunningRow, error) {
 	ids := make([]int64, len(idle))
 	for i, run := range idle {
 		ids[i] = *run.JobID
 	}
 	found, err := e.river.JobList(ctx, river.NewJobListParams().IDs(ids...).First(len(ids)))
 	if err != nil {
-		return fmt.Errorf("looking for the River jobs of %s: %w", count(len(idle), "run"), err)
+		return nil, fmt.Errorf("looking for the River jobs of %s: %w", count(len(idle), "run"), err)
 	}
 	alive := make(map[int64]bool, len(found.Jobs))
 	for _, job := range found.Jobs {
 		alive[job.ID] = !e.vanished(job)
 	}
-	for _, run := range idle {
-		if alive[*run.JobID] {
-			continue
-		}
-		if err := e.replaceJob(ctx, run); err != nil {
-			return err
-		}
-	}
-	return nil
+	return slices.DeleteFunc(idle, func(run store.UnleasedRunningRow) bool { return alive[*run.JobID] }), nil
 }
 
 func (e *Engine) vanished(job *rivertype.JobRow) bool {
@@ -197,11 +220,11 @@ func (e *Engine) unstrandLanes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, lane := range lanes {
+	return eachOf(lanes, func(lane string) error {
 		start := func(tx pgx.Tx) error { return e.startNext(ctx, tx, lane) }
 		if err := store.InTx(ctx, e.Pool, "start next", start); err != nil {
-			return err
+			return fmt.Errorf("starting the next run of lane %q: %w", lane, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
