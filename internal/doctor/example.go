@@ -51,11 +51,13 @@ func (x *patient) exampleIsWhole(ctx context.Context) (finding, error) {
 	if !known.example {
 		return none("The pipeline's projects are not those of an example."), nil
 	}
-	var amiss, hidden []string
+	var amiss, hidden, stuck []string
 	severity := Warning
 	for _, item := range known.plan.Items {
 		switch {
 		case slices.Contains(apart, item.Kind), item.Action == setup.ActionLeave:
+		case item.Action == setup.ActionBlocked && item.Missing == "":
+			stuck = append(stuck, fmt.Sprintf("%s %q: %s", capitalized(string(item.Kind)), item.Name, item.Note))
 		case item.Action == setup.ActionBlocked:
 			hidden = append(hidden, x.blocked(item).message)
 		default:
@@ -71,11 +73,13 @@ func (x *patient) exampleIsWhole(ctx context.Context) (finding, error) {
 	}
 	switch {
 	case len(amiss) > 0:
-		amiss = append(amiss, hidden...)
+		amiss = slices.Concat(amiss, stuck, hidden)
 		amiss = append(amiss, fmt.Sprintf("Once the example has become yours, take the words %q out of its projects' descriptions: then nothing of it is compared any more.", setup.Mark))
 		return finding{severity: severity, message: "The example is not as regrow setup has made it."}.with("%s", remedy).listing(amiss), nil
 	case len(hidden) > 0:
-		return unknown("Not all of the example can be seen.").with("give the user of the API key the permissions that docs/setup.md lists for looking").listing(hidden), nil
+		return unknown("Not all of the example can be seen.").with("give the user of the API key the permissions that docs/setup.md lists for looking").listing(append(hidden, stuck...)), nil
+	case len(stuck) > 0:
+		return warned("The example cannot be as regrow setup would make it.").with("do what the lines say, then run %s", remedy).listing(stuck), nil
 	default:
 		return fine("The example is as regrow setup has made it."), nil
 	}

@@ -42,6 +42,20 @@ func exampleFaults() map[string]planted {
 				}
 			})
 		}, "example", "", doctor.Warning, []string{`Variables "Hello World Infrastructure": Variable HelloWorld.Targets: 7 → 2.`}, nil},
+		"a variable of several environments": {func(c *clinic) {
+			other, err := c.octopus.AddEnvironment("Elsewhere")
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			c.edit(variables(c), func(d map[string]any) {
+				for _, v := range d["Variables"].([]any) {
+					if v := v.(map[string]any); v["Name"] == "HelloWorld.Targets" {
+						scope := v["Scope"].(map[string]any)
+						v["Value"], scope["Environment"] = "7", append(scope["Environment"].([]any), other)
+					}
+				}
+			})
+		}, "example", "", doctor.Warning, []string{`Variables "Hello World Infrastructure": The variable HelloWorld.Targets has one value, "7"`, "do what the lines say", remedy}, nil},
 		"no variables": {func(c *clinic) { c.set(variables(c), "Variables", []any{}) }, "example", "", doctor.Error,
 			[]string{"Variable HelloWorld.ApiKey: nothing → the API key (not shown)"}, nil},
 		"no package": {func(c *clinic) {

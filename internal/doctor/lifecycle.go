@@ -36,7 +36,7 @@ func (x *patient) lifecycleReaches(ctx context.Context) (finding, error) {
 	switch {
 	case len(refused) > 0:
 		return wrong("Octopus does not let new releases go to %s.", at.environment.Name).
-			with("add the environment to the first phase of the lifecycle under Library, Lifecycles, or choose another lifecycle or channel").listing(refused), nil
+			with("have the first phase of the lifecycle name the environment, or be for any, under Library, Lifecycles; or choose another lifecycle or channel").listing(refused), nil
 	case len(automatic) > 0:
 		return warned("A new release is deployed to %s as soon as it is made, before regrow has prepared for it.", at.environment.Name).
 			with("make %s an optional instead of an automatic environment of its phase under Library, Lifecycles", at.environment.Name).listing(automatic), nil
