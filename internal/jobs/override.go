@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"regrow/internal/octopus"
 	"regrow/internal/pipeline"
 	"regrow/internal/store"
 )
@@ -72,9 +74,15 @@ func (x *execution) overridden() []releaseResult {
 // errOtherServer says that Octopus cannot be asked any more.
 var errOtherServer = &failure{message: "the server is not configured as it was"}
 
-// changeTime is how long one change of a project may take. A process that is
-// paused longer loses the lock.
-const changeTime = 2 * time.Minute
+const (
+	// changeTime is how long one change of a project may take, the wait for the
+	// lock included.
+	changeTime = 2 * time.Minute
+	// lockTime is how long the lock is kept: after the change for as long as a
+	// write that got no answer may take, which is at most a minute. A process that
+	// is paused longer loses the lock.
+	lockTime = changeTime + time.Minute
+)
 
 // withProject is ChangeProject for the run's server.
 func (x *execution) withProject(ctx context.Context, projectID string, change func(context.Context) error) error {
@@ -84,20 +92,26 @@ func (x *execution) withProject(ctx context.Context, projectID string, change fu
 // ChangeProject lets one process at a time read, change and write back an Octopus
 // project: the document carries no version by which Octopus could tell that two
 // changes crossed. The lock is the database's; change gets a context that ends
-// before the lock could be lost.
+// before the lock could be lost. A write that got no answer keeps the lock until it
+// has settled, or it could take away what others write meanwhile; only when ctx is
+// cancelled, because the process has to end, is there no time for that.
 func ChangeProject(ctx context.Context, pool *pgxpool.Pool, serverURL, projectID string, change func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
 	return store.InTx(ctx, pool, "project change", func(tx pgx.Tx) error {
 		q := store.New(tx)
 		// The transaction is idle while Octopus answers.
-		if err := q.AllowIdleness(ctx, strconv.FormatInt(changeTime.Milliseconds(), 10)); err != nil {
+		if err := q.AllowIdleness(ctx, strconv.FormatInt(lockTime.Milliseconds(), 10)); err != nil {
 			return fmt.Errorf("preparing the change of project %s: %w", projectID, err)
 		}
 		lock := store.LockProjectParams{ServerUrl: serverURL, ProjectID: projectID}
 		if err := q.LockProject(ctx, lock); err != nil {
 			return fmt.Errorf("waiting for other changes of project %s: %w", projectID, err)
 		}
-		return change(ctx)
+		err := change(ctx)
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			octopus.Settle(context.WithoutCancel(ctx), err)
+		}
+		return err
 	})
 }

@@ -105,6 +105,38 @@ func TestNoEndBeforeItHasSettled(t *testing.T) {
 	}
 }
 
+// A write of a project that got no answer keeps the project's lock until it has
+// settled, although the time for the change is over.
+func TestProjectStaysLockedUntilAWriteHasSettled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	const settling = 700 * time.Millisecond
+	locked, gaveUp := make(chan struct{}), make(chan time.Time, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(t.Context(), settling/7)
+		defer cancel()
+		err := ChangeProject(ctx, w.pool, w.url, "Projects-1", func(ctx context.Context) error {
+			close(locked)
+			<-ctx.Done()
+			gaveUp <- time.Now()
+			return &octopus.Error{Kind: octopus.Transient, Settling: settling}
+		})
+		if octopus.Settling(err) != settling {
+			t.Errorf("the change failed with %v", err)
+		}
+	}()
+	<-locked
+	err := ChangeProject(t.Context(), w.pool, w.url, "Projects-1", func(context.Context) error {
+		if settled := (<-gaveUp).Add(settling); time.Now().Before(settled) {
+			t.Error("another could change the project before the write had settled")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // The stage's deadline is no reason to look too early for what was made.
 func TestDeadlineDoesNotShortenSettling(t *testing.T) {
 	t.Parallel()
