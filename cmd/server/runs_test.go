@@ -182,7 +182,7 @@ func TestServerAndTokenComeFromTheEnvironment(t *testing.T) {
 func TestAnAnswerOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	server := newPages(t, nil)
-	perform(t.Context(), "runs", "list", "--server", server.URL).want(t, exitFailed, "", "which regrow would not; is it the right address?")
+	perform(t.Context(), "runs", "list", "--server", server.URL).want(t, exitRefused, "", "Expected an answer of regrow, got one of type")
 }
 
 func TestMoments(t *testing.T) {
