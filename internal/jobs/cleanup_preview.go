@@ -92,10 +92,12 @@ func (p *cleanupPreviewer) outlook() {
 	switch run := x.run; {
 	case run.Status == pipeline.Succeeded:
 		p.find(pipeline.FindingNotice, "The run has ended; it removes nothing any more.", "")
-	case run.Status == pipeline.Failed && run.Stage == pipeline.CleanupStage:
+	case cleanupFailed(run):
 		p.find(pipeline.FindingNotice, fmt.Sprintf("The run failed in clean-up, which can be tried again: regrow runs cleanup %s", x.ref()), "")
 	case run.Status.Terminal():
 		p.find(pipeline.FindingNotice, fmt.Sprintf("The run is %s; it ended in %s, and removes no old targets.", run.Status, run.Stage), "")
+	case run.Status == pipeline.Queued:
+		p.find(pipeline.FindingWaits, "The run is queued; clean-up comes when its new generation is proven.", "")
 	case run.Stage != pipeline.CleanupStage:
 		p.find(pipeline.FindingWaits, fmt.Sprintf("The run is in %s; clean-up comes when the new generation is proven.", run.Stage), "")
 	case begins.After(x.Now()):
@@ -104,9 +106,17 @@ func (p *cleanupPreviewer) outlook() {
 	}
 }
 
+// cleanupFailed tells whether the run may be told to try its clean-up again.
+func cleanupFailed(run store.Run) bool {
+	return run.Status == pipeline.Failed && run.Stage == pipeline.CleanupStage
+}
+
+// over tells whether the run removes nothing any more.
+func (p *cleanupPreviewer) over() bool { return p.x.run.Status.Terminal() && !cleanupFailed(p.x.run) }
+
 // guards says what keeps clean-up from removing anything.
 func (p *cleanupPreviewer) guards(plan pipeline.Removal) {
-	if p.x.p.Cleanup.Mode == pipeline.CleanupPolicy {
+	if p.x.p.Cleanup.Mode == pipeline.CleanupPolicy || p.over() {
 		return
 	}
 	if plan.Excess != "" {
@@ -128,6 +138,8 @@ func (p *cleanupPreviewer) fates(seen generations, plan pipeline.Removal) {
 		}
 		fate := byDeletion[target.ID]
 		switch {
+		case p.over() && c.Mode != pipeline.CleanupPolicy:
+			fate = pipeline.FateOf{Fate: pipeline.FateStays, Reason: "the run has ended"}
 		case c.Mode == pipeline.CleanupDelete:
 		case c.Mode == pipeline.CleanupRunbook && plan.Guarded():
 			fate = pipeline.FateOf{Fate: pipeline.FateHeld, Reason: "the runbook does not begin: " + cmp.Or(plan.Excess, plan.Blocked)}

@@ -63,6 +63,20 @@ func (w *world) allOld(fate pipeline.Fate) map[string]pipeline.Fate {
 	return fates
 }
 
+// A run that was cancelled while the old targets stood removes none of them.
+func TestPreviewOfACancelledRun(t *testing.T) {
+	t.Parallel()
+	w, _ := newCleanupWorld(t, worldOptions{config: func(c *Config) { c.Interval = time.Hour }})
+	run := w.commit(w.pipeline(withGrace), "aaaaaaaaaa")
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "0 available")
+	w.cancel(run.ID)
+	w.untilDone(run.ID, pipeline.Cancelled)
+	preview := w.wantPreview(run.ID, w.allOld(pipeline.FateStays), "The run is cancelled; it ended in verify, and removes no old targets")
+	if reason := preview.Targets[0].Reason; reason != "the run has ended" {
+		t.Errorf("it stays because %q", reason)
+	}
+}
+
 // A preview is to be had of a run in any state, and tells of each.
 func TestPreviewFollowsTheRun(t *testing.T) {
 	t.Parallel()
@@ -70,7 +84,7 @@ func TestPreviewFollowsTheRun(t *testing.T) {
 	p := w.pipeline(withGrace, func(p *pipeline.Pipeline) { p.Verify.Timeout = 3 * time.Hour; p.Cleanup.Timeout = time.Hour })
 	run, queued := w.commit(p, "aaaaaaaaaa"), w.commit(p, "bbbbbbbbbb")
 
-	w.wantPreview(queued.ID, map[string]pipeline.Fate{}, "waits: The run is in provision; clean-up comes when the new generation is proven", "none is old to it")
+	w.wantPreview(queued.ID, map[string]pipeline.Fate{}, "waits: The run is queued; clean-up comes when its new generation is proven", "none is old to it")
 	w.untilWaiting(run.ID, pipeline.VerifyStage, "0 available")
 	preview := w.wantPreview(run.ID, w.allOld(pipeline.FateHeld), "waits: The run is in verify", "waits: 0 of the 2 new targets that have to stand are available")
 	if !preview.Begins.IsZero() || preview.Available != 0 {

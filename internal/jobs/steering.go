@@ -134,7 +134,8 @@ func (e *Engine) Cancel(ctx context.Context, tx pgx.Tx, id uuid.UUID, c pipeline
 		return run, err
 	}
 	if run.Status.Terminal() {
-		return run, &pipeline.Refusal{Message: fmt.Sprintf("run #%d of %s has ended already: %s", run.Number, run.Pipeline, run.Status)}
+		return run, &pipeline.Refusal{Message: fmt.Sprintf("run #%d of %s has ended already: %s", run.Number, run.Pipeline, run.Status),
+			Remedy: fmt.Sprintf("to get away from what it has put out, roll it back: regrow runs rollback %s#%d", run.Pipeline, run.Number)}
 	}
 	if run.CancelRequestedAt != nil && (run.CancelTasks || !c.Tasks) {
 		return run, nil
