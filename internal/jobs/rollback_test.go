@@ -189,7 +189,8 @@ func TestReturnKeepsOctopusFromTheBadRelease(t *testing.T) {
 	w := newWorld(t, worldOptions{scene: keepOld})
 	p := w.pipeline(quick)
 	good := w.succeed(p, "aaaaaaaaaa")
-	more := w.pipeline(quick, func(p *pipeline.Pipeline) { p.Infrastructure.Targets = 3 }) // one will not come
+	// One will not come, and is not waited for.
+	more := w.pipeline(quick, func(p *pipeline.Pipeline) { p.Infrastructure.Targets, p.Verify.Grace = 3, 0 })
 	bad := w.commit(more, "bbbbbbbbbb")
 	w.until("the bad release is on new targets", func() bool {
 		if w.run(bad.ID).Status == pipeline.Waiting {

@@ -21,22 +21,25 @@ func (x *execution) tidyTargets(ctx context.Context, end *ending) error {
 	if err := x.unable(); err != nil {
 		return err
 	}
-	ended, made, err := x.provisioningEnded(ctx)
+	made, err := x.provisioningEnded(ctx)
 	if err != nil {
 		return err
 	}
-	if !made {
+	if made == nil {
 		x.tidying.gaveBack = true
 		return nil
 	}
 	if err := x.noteGone(ctx); err != nil {
 		return err
 	}
-	plan, err := x.takeAllOut(ctx, ended)
+	plan, err := x.takeAllOut(ctx, made.deployment.Task.CompletedTime)
 	if err != nil {
 		return err
 	}
 	if plan.Short == "" {
+		if err := x.wantRegistered(ctx, made); err != nil {
+			return err
+		}
 		x.noteLeft(plan.Left)
 		x.tidying.gaveBack = true
 	}
@@ -55,26 +58,54 @@ func (x *execution) rolledBack() bool { return rolledBack(x.run) }
 
 func rolledBack(run store.Run) bool { return run.RollbackWay != nil && *run.RollbackWay == wayReturn }
 
-// provisioningEnded tells whether targets of this run can stand, and since when
-// the deployment that brought them has ended, by Octopus' clock; zero when it has
-// forgotten that. It waits for the end: until then more may come, and the
-// deployment may still stop the old ones.
-func (x *execution) provisioningEnded(ctx context.Context) (ended time.Time, made bool, err error) {
+// ownProvisioning is the deployment that may bring this run's targets.
+type ownProvisioning struct {
+	result provisionResult
+	// deployment is without a task when Octopus has forgotten it.
+	deployment octopus.Deployment
+}
+
+// provisioningEnded finds the deployment after which targets of this run can
+// stand, nil for none. It waits for its end: until then more may come, and it may
+// still stop the old ones.
+func (x *execution) provisioningEnded(ctx context.Context) (*ownProvisioning, error) {
 	r := x.results.provision
 	if r.Began.IsZero() && r.Previous != nil {
 		r = *r.Previous
 	}
 	if r.Began.IsZero() {
-		return ended, false, nil
+		return nil, nil
 	}
 	deployment, found, err := x.octopus.FindDeployment(ctx, r.deployment())
 	if err != nil && !octopus.IsNotFound(err) {
-		return ended, false, err
+		return nil, err
 	}
 	if found && taskState(deployment.Task) == pipeline.TaskActive {
-		return ended, false, &notYetError{fmt.Sprintf("the deployment of %s (%s) is still under way", x.p.Infrastructure.Project, deployment.ID)}
+		return nil, &notYetError{fmt.Sprintf("the deployment of %s (%s) is still under way", x.p.Infrastructure.Project, deployment.ID)}
 	}
-	return deployment.Task.CompletedTime, found || r.TaskID != "", nil
+	if !found && r.TaskID == "" {
+		return nil, nil
+	}
+	return &ownProvisioning{r, deployment}, nil
+}
+
+// wantRegistered waits for targets that are still booting: one that registered
+// after the end of the run would stay. Nobody knows whether they will ever come,
+// so the wait ends when the grace time has passed since their deployment ended.
+func (x *execution) wantRegistered(ctx context.Context, made *ownProvisioning) error {
+	if x.settled(made.result, made.deployment) {
+		return nil
+	}
+	own, err := x.asProvisioning(ctx, store.New(x.Pool), x.run, made.result)
+	if err != nil {
+		return err
+	}
+	registered, err := x.registered(ctx, own)
+	if expected := x.p.Infrastructure.Targets; err == nil && registered < expected {
+		err = &notYetError{fmt.Sprintf("%d of %s of %s have registered; the others may still be on their way",
+			registered, count(expected, "target"), made.deployment.ID)}
+	}
+	return err
 }
 
 // wantChecked waits until Octopus has checked the old targets since the

@@ -180,6 +180,20 @@ func TestCancelledGenerationIsTerminated(t *testing.T) {
 	w.untilDone(next.ID, pipeline.Succeeded)
 }
 
+// Machines that are still booting when the run is cancelled register after their
+// deployment has ended: they are waited for, and go as well.
+func TestBootingGenerationIsTerminated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{scene: simulator.HelloWorldOptions{Provisioner: simulator.Provisioner{
+		KeepOld: true, BootDelay: 20 * time.Second, RegisterSpread: 20 * time.Second,
+	}}})
+	run := w.commit(w.pipeline(terminates), "aaaaaaaaaa")
+	untilDeployed(w, run)
+	w.cancel(run.ID)
+	w.untilWaiting(run.ID, pipeline.VerifyStage, "0 of 2 targets of Deployments-2 have registered")
+	w.wantTakenOut(w.untilDone(run.ID, pipeline.Cancelled), 2)
+}
+
 // sharing shows the target "shared" in another environment, too.
 type sharing struct{ Octopus }
 
