@@ -30,7 +30,7 @@ demo: bootstrap build ## See regrow replace targets, with a private Postgres and
 test: bootstrap-test ## Run all tests with the race detector
 	go test -race $(ARGS) $(PKG)
 
-# About half an hour on two cores. SEED=7 repeats what chance chose with seed 7;
+# About forty minutes on two cores. SEED=7 repeats what chance chose with seed 7;
 # without it, chance chooses the seed, which is printed.
 SEED ?= 0
 .PHONY: test-faults
