@@ -82,7 +82,7 @@ func (c *checker) eventsInOrder(run RunRow) {
 			continue
 		}
 		switch event.Kind {
-		case "retry_requested":
+		case "retry_requested", "run_started": // also an ended run that gives back its targets
 			last = -1
 		case "stage_started":
 			at := slices.Index(pipeline.Stages(), pipeline.Stage(event.Stage))

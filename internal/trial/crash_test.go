@@ -41,10 +41,10 @@ const (
 	// patience is how long a failpoint may take to be reached; then the process
 	// is killed where it is.
 	patience = 8 * time.Second
-	// rarity is in how many processes a boundary has to be reached before one of
-	// them has to be killed there. Some need an operator at a certain moment of a
-	// certain stage.
-	rarity = 20
+	// rarity is how few of the processes come to a boundary at which nobody has to
+	// be killed: fewer than one in so many. Some boundaries need an operator at a
+	// certain moment of a certain stage.
+	rarity = 5
 	// settleTime bounds the end of a world.
 	settleTime = 2 * time.Minute
 )
@@ -223,7 +223,7 @@ func (c *coverage) choose(random *rand.Rand) death {
 	}
 	names := slices.Sorted(maps.Keys(c.armed))
 	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	name := slices.MinFunc(names, func(a, b string) int { return cmp.Compare(c.armed[a], c.armed[b]) })
+	name := slices.MinFunc(names, func(a, b string) int { return cmp.Compare(c.tried(a), c.tried(b)) })
 	c.armed[name]++
 	turn := 1
 	if c.struck[name] > 0 { // it may be rare, so the first time is enough at first
@@ -233,6 +233,15 @@ func (c *coverage) choose(random *rand.Rand) death {
 		failpoint: fmt.Sprintf("%s %d kill", name, turn), after: patience,
 		terminate: strings.HasPrefix(name, "stopping "), before: moment,
 	}
+}
+
+// tried is how often a boundary was chosen. One at which nobody has died yet is to
+// be chosen three times as often.
+func (c *coverage) tried(name string) int {
+	if c.struck[name] == 0 {
+		return c.armed[name] / 3
+	}
+	return c.armed[name]
 }
 
 // note counts what became of a process, and learns which boundaries there are.
@@ -270,8 +279,9 @@ func (c *coverage) missed() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var names []string
+	processes := c.timed + sum(c.struck)
 	for _, name := range slices.Sorted(maps.Keys(c.armed)) {
-		if c.struck[name] == 0 && c.met[name] >= rarity {
+		if c.struck[name] == 0 && c.met[name]*rarity >= processes {
 			names = append(names, name)
 		}
 	}
