@@ -37,16 +37,26 @@ func (x *execution) stragglers(ctx context.Context) (busy string, err error) {
 	if octopus.IsNotFound(err) {
 		return "", nil // Octopus has forgotten the release, and with it the deployment
 	}
-	if err != nil || !found || x.settled(r, deployment) {
+	if err != nil || !found {
 		return "", err
 	}
-	registered, err := x.registered(ctx, before)
-	expected := x.infrastructureOf(before).Targets
+	busy, err = x.booting(ctx, before, deployment, fmt.Sprintf("the deployment before (%s)", deployment.ID))
+	return sentence(busy), err
+}
+
+// booting says how many targets of a provisioning have registered, while others
+// may still come; "" when all are there, or nobody waits for them any more.
+func (x *execution) booting(ctx context.Context, p *provisioning, d octopus.Deployment, name string) (string, error) {
+	if x.settled(p.result, d) {
+		return "", nil
+	}
+	registered, err := x.registered(ctx, p)
+	expected := x.infrastructureOf(p).Targets
 	if err != nil || registered >= expected {
 		return "", err
 	}
-	return fmt.Sprintf("%d of %s of the deployment before (%s) have registered; the others may still be on their way.",
-		registered, count(expected, "target"), deployment.ID), nil
+	return fmt.Sprintf("%d of %s of %s have registered; the others may still be on their way",
+		registered, count(expected, "target"), name), nil
 }
 
 // registered counts the targets that a provisioning has brought so far. Its

@@ -93,17 +93,13 @@ func (x *execution) provisioningEnded(ctx context.Context) (*ownProvisioning, er
 // after the end of the run would stay. Nobody knows whether they will ever come,
 // so the wait ends when the grace time has passed since their deployment ended.
 func (x *execution) wantRegistered(ctx context.Context, made *ownProvisioning) error {
-	if x.settled(made.result, made.deployment) {
-		return nil
-	}
 	own, err := x.asProvisioning(ctx, store.New(x.Pool), x.run, made.result)
 	if err != nil {
 		return err
 	}
-	registered, err := x.registered(ctx, own)
-	if expected := x.p.Infrastructure.Targets; err == nil && registered < expected {
-		err = &notYetError{fmt.Sprintf("%d of %s of %s have registered; the others may still be on their way",
-			registered, count(expected, "target"), made.deployment.ID)}
+	busy, err := x.booting(ctx, own, made.deployment, made.deployment.ID)
+	if err == nil && busy != "" {
+		err = &notYetError{busy}
 	}
 	return err
 }
